@@ -1,0 +1,26 @@
+"""Eight proposed uses of a language model, as fact cards: our own examples, two from each of four industries.
+
+The titles are written to tempt: "patient" does not make a use dangerous, and "reply" does not make it safe.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+DECISIONS = ("reject", "use a program", "human review", "go ahead", "insufficient information")
+INDUSTRIES = ("healthcare", "finance", "support", "law")
+
+_COLUMNS = ("industry", "title", "personal_data", "runs_on", "harm", "final_say", "exact_rule", "checkable")
+_OWN, _CONTRACT, _PUBLIC = "own servers", "contracted provider", "public service"
+_ROWS: tuple[tuple[Any, ...], ...] = (
+    ("healthcare", "Shorten visit notes for the next doctor", True, _OWN, "high", "person", False, True),
+    ("healthcare", "Tell patients whether a rash is harmless", True, _CONTRACT, "high", "model", False, False),
+    ("finance", "Work out the interest that a customer owes", True, _OWN, "low", "person", True, True),
+    ("finance", "Explain public annual reports in plain words", False, _PUBLIC, "low", "person", False, True),
+    ("support", "Sort incoming tickets by product", True, _CONTRACT, "low", "model", False, True),
+    ("support", "Draft replies with a public chatbot, orders pasted in", True, _PUBLIC, "low", "person", False, True),
+    ("law", "Find the notice period in a lease", True, _OWN, "high", "person", None, True),
+    ("law", "Answer visitors' questions about their rights", None, _PUBLIC, "low", "model", False, False),
+)
+
+USE_CASES: tuple[dict[str, Any], ...] = tuple(dict(zip(_COLUMNS, row, strict=True)) for row in _ROWS)

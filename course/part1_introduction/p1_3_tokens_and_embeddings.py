@@ -1,0 +1,573 @@
+# %% [markdown]
+# # Tokens and embeddings: what a model sees instead of text
+#
+# A language model never sees a letter. Before it starts, a small program cuts your text into *tokens* and gives each one a number.
+# The model sees the numbers, and only the numbers.
+
+# %% demo
+from handbook import load_lm, token_lab
+
+lm = load_lm()
+token_lab.token_strips(lm, ["A strawberry", "strawberry", "STRAWBERRY", "It costs 1234.50 euros", "Hello, world!  hello"])
+
+# %% [markdown]
+# Each box is one token of SmolLM2. One word has three spellings here, and they share no token: " strawberry" with its space is one,
+# "strawberry" without it is three, in capitals it is five. Digits always stand alone. For the model these are different things, and whatever they
+# have in common it has to learn.
+#
+# Who decided on these cuts? No one: they were *learned* from text, by a simple program. You write it in this lesson, in four functions,
+# and at the end of them yours cuts text exactly as SmolLM2's own does. Then you follow the numbers into the model: what a token's number fetches (an *embedding*),
+# what lies close to it, and how the model knows which token came first.
+#
+# ## Start from bytes
+#
+# There are too many words to number them all, and new ones appear every day. There are 256 bytes, and every text in every script is made of them:
+
+# %%
+for character in ["a", "é", "한", "🙂"]:
+    print(character, list(character.encode("utf-8")))
+
+# %% [markdown]
+# So a tokenizer that knows all 256 bytes can never meet an unknown character. But bytes alone make long sequences, and a model pays for every step.
+# *Byte-pair encoding* shortens them: find the pair of neighbours that occurs most often, make it one token, and repeat
+# (Gage 1994 for compression; Sennrich et al. 2016, arXiv:1508.07909, for language; Wang et al. 2019, arXiv:1909.03341, on bytes).
+#
+# **Predict before you run.** In "she sells sea shells", which two characters stand next to each other most often? And how often? Write it down; then run.
+
+# %%
+from collections import Counter
+
+text = "she sells sea shells"
+neighbours = [text[at : at + 2] for at in range(len(text) - 1)]
+print(Counter(neighbours).most_common(5))
+
+# %% [markdown]
+# Did you think of the space? To the program it is a byte like any other, and so tokens of real models often begin with one.
+#
+# ## Exercise: Count neighbouring pairs · 2 points · ★☆☆
+#
+# One question needs an answer before you count. In `7, 7, 7`, does the pair `(7, 7)` stand once or twice? A merge could join only one of the two.
+# The published algorithm counts positions, so: twice. It matters only for runs of one token, and it keeps the count simple.
+
+# %% exercise="bpe-pair-counts"
+def pair_counts(ids: list[int]) -> dict[tuple[int, int], int]:
+    """Count how often each token id is directly followed by which.
+
+    Args: ids is a list of any length, also 0 or 1. Ids above 255 occur too, once merges have made new tokens.
+    Returns: {(left, right): count}, with the pairs that occur and no others. Fewer than two ids hold no pair.
+    Every position counts, also where pairs overlap: 7, 7, 7 holds (7, 7) at position 0 and at position 1.
+    Leave ids as they came.
+
+    >>> pair_counts([1, 2, 1, 2, 3])
+    {(1, 2): 2, (2, 1): 1, (2, 3): 1}
+    >>> pair_counts([7, 7, 7])
+    {(7, 7): 2}
+
+    Source: Sennrich et al. 2016, arXiv:1508.07909, Algorithm 1.
+    """
+    ### BEGIN SOLUTION
+    counts: dict[tuple[int, int], int] = {}
+    for pair in zip(ids, ids[1:]):  # each id with the one after it
+        counts[pair] = counts.get(pair, 0) + 1
+    return counts
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** n ids have n − 1 neighbouring pairs, so all your counts together make n − 1.
+
+# %% check="bpe-pair-counts"
+
+# %% [markdown]
+# ## Exercise: Merge a pair · 2 points · ★☆☆
+#
+# The winner becomes one token. This time an id that was used is used up: `7, 7, 7` becomes the new token and one 7 that is left over.
+
+# %% exercise="bpe-merge"
+def merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
+    """Replace a pair of neighbouring ids by one new id, wherever it stands.
+
+    Args: ids is a list of any length, also 0 or 1. pair is (left, right), which may be twice the same id.
+        new_id is an id that does not occur in ids.
+    Returns: a new list. Go from left to right; an id that has been merged is used up and can't be part of the next pair.
+    Leave ids as they came.
+
+    >>> merge([5, 1, 2, 1, 2, 1], (1, 2), 300)
+    [5, 300, 300, 1]
+    >>> merge([7, 7, 7, 7, 7], (7, 7), 256)
+    [256, 256, 7]
+
+    Source: Sennrich et al. 2016, arXiv:1508.07909, Algorithm 1.
+    """
+    ### BEGIN SOLUTION
+    merged: list[int] = []
+    at = 0
+    while at < len(ids):
+        if tuple(ids[at : at + 2]) == pair:  # at the last id this slice is too short to be equal
+            merged.append(new_id)
+            at += 2
+        else:
+            merged.append(ids[at])
+            at += 1
+    return merged
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** Every merge makes the list shorter by one. Put each new id back as its pair, and you have the old list again.
+
+# %% check="bpe-merge"
+
+# %% [markdown]
+# ## Count, merge, repeat
+#
+# Here are both steps, over and over, on one line of text. Every row is the text after one more merge.
+#
+# **Predict before you run.** The first row has 37 tokens, one for each byte. How many are left after seven merges: about 30, about 25, or fewer than 20?
+
+# %% demo
+token_lab.text_shrinks("she sells sea shells by the sea shore", n_merges=7)
+
+# %% [markdown]
+# Early merges are worth most; later ones join what was joined before, so tokens grow into words without anyone saying what a word is.
+#
+# ## Exercise: Learn the merges · 3 points · ★★☆
+#
+# What comes out of training is the list of merges, in order. It is all that a tokenizer has to remember: SmolLM2's holds 48,900 pairs in just this form.
+# When two pairs are equally frequent, any rule will do, but there must be one, or two runs give two tokenizers.
+# Ours is that of the `tokenizers` library: the smaller pair wins.
+
+# %% exercise="bpe-train"
+from handbook.bpe import count_pairs, replace_pair  # our pair_counts and merge, if you would rather not rely on yours
+
+
+def train_bpe(text: str, n_merges: int) -> list[tuple[int, int]]:
+    """Learn from a text which pairs of tokens to merge.
+
+    Start with the UTF-8 bytes of the text, each byte a token with an id from 0 to 255. Then, n_merges times:
+    count the neighbouring pairs at every position, take the most frequent pair, write it down,
+    and replace it everywhere, from left to right, by a new token. The first new token is 256, the next 257, and so on.
+
+    Ties: of equally frequent pairs take the one with the smaller left id; if these are equal too, the smaller right id.
+    Stop early when no pair occurs at least twice: such a merge saves nothing. The list is then shorter than n_merges.
+    Nothing is cut beforehand: merges may cross spaces and line ends. n_merges is 0 or more.
+    Returns: the pairs in the order learned, so that merges[r] is the pair that became token 256 + r. r is its *rank*.
+
+    >>> train_bpe("she sells sea shells", 3)  # " s" stands there three times; then "el" and "ls" win by the rule for ties
+    [(32, 115), (101, 108), (108, 115)]
+
+    Source: Sennrich et al. 2016, arXiv:1508.07909, Algorithm 1; on bytes: Wang et al. 2019, arXiv:1909.03341.
+    """
+    ### BEGIN SOLUTION
+    ids = list(text.encode("utf-8"))
+    merges: list[tuple[int, int]] = []
+    for new_id in range(256, 256 + n_merges):
+        counts = count_pairs(ids)
+        most = max(counts.values(), default=0)
+        if most < 2:
+            break
+        pair = min(pair for pair, count in counts.items() if count == most)
+        merges.append(pair)
+        ids = replace_pair(ids, pair, new_id)
+    return merges
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** The first pair is `(32, 115)`: a space and an "s", which three words begin with. "abc" gives no merge at all.
+
+# %% check="bpe-train"
+
+# %% [markdown]
+# **What it means in the real model.** The `tokenizers` library, which most open models use, learns the same merges from the same text.
+# (The text below has no spaces: real tokenizers first cut a text into words, and so do not merge across them.)
+
+# %% demo
+from handbook.answers import yours_or_ours
+
+train_yours = yours_or_ours("train_bpe", globals(), exercise="bpe-train")
+line = "thebetterthewinterthehotterthesummer" * 3
+library, yours = token_lab.library_merges(line, 12), train_yours(line, 12)
+print("library:", library)
+print("yours:  ", token_lab.spelled(yours))
+
+# %% [markdown]
+# How far should one go? More merges make shorter sequences, and a larger table that has to be learned. The next picture trains on English stories
+# and measures how many bytes one token holds, on new stories of the same kind and on other text.
+#
+# **Predict before you run.** Which curve stays lowest: English questions, Python code, or German?
+
+# %% demo
+token_lab.bytes_per_token(n_merges=400, seed=0)
+
+# %% [markdown]
+# A tokenizer is short where its training text was long. That is a choice about people, too: you see what it costs them in a moment.
+#
+# ## Encode and decode
+#
+# A new text is cut with the merges that were learned. The order matters. Suppose that `b c` was learned before `a b`. Then in "abc" the merge of
+# rank 0 takes the "b", and nothing is left for rank 1:
+
+# %%
+from handbook import bpe
+
+first, second = (98, 99), (97, 98)  # bc and ab
+print("bc learned first:", bpe.pieces_of("abc", [first, second]))
+print("ab learned first:", bpe.pieces_of("abc", [second, first]))
+
+# %% [markdown]
+# Reading from left to right and merging the first pair that you know would give "ab", "c" both times. It would still decode correctly, and that is what makes this mistake
+# so hard to see: the model would get tokens that it was never trained on.
+#
+# Decoding has a trap of its own. A token is a piece of *bytes*, and may end in the middle of a character:
+
+# %%
+merges = bpe.train("🙂🙃🙂🙃🙂", 2)
+print("one emoji is", bpe.pieces_of("🙂", merges))
+print("each token turned to text by itself:", [bpe.vocabulary(merges)[token].decode("utf-8", errors="replace") for token in bpe.encode("🙂", merges)])
+
+# %% [markdown]
+# So `decode` gives back bytes, and exactly the bytes that went in, whether they are text or not. Who wants text decodes the whole at the end.
+#
+# ## Exercise: Encode and decode · 4 points · ★★☆
+
+# %% exercise="bpe-encode-decode"
+def encode(data: str | bytes, merges: list[tuple[int, int]]) -> list[int]:
+    """Turn text, or any bytes, into token ids.
+
+    Args: data is a str, which stands for its UTF-8 bytes, or bytes, which need not be valid UTF-8.
+        merges is a list as train_bpe returns it: merges[r] is the pair of ids that became token 256 + r, built from
+        bytes and from tokens of smaller rank.
+    Returns: the ids that are left when merge 0 has been applied wherever its pair stands (from left to right, as in merge),
+        then merge 1, and so on to the last. Rank decides, not the place in the text and not the length of the token.
+
+    >>> encode("abc", [(98, 99), (97, 98)])
+    [97, 256]
+    """
+    ### BEGIN SOLUTION
+    ids = list(data.encode("utf-8") if isinstance(data, str) else data)
+    rank = {pair: r for r, pair in enumerate(merges)}
+    while len(ids) > 1:
+        pairs = list(zip(ids, ids[1:]))
+        best = min(pairs, key=lambda pair: rank.get(pair, len(merges)))
+        if best not in rank:
+            break  # no pair of neighbours is one that was learned
+        at = pairs.index(best)
+        ids[at : at + 2] = [256 + rank[best]]
+    return ids
+    ### END SOLUTION
+
+
+def decode(ids: list[int], merges: list[tuple[int, int]]) -> bytes:
+    """Turn token ids back into bytes: decode(encode(data, merges), merges) is data, byte for byte.
+
+    Args: ids are any ids of the vocabulary, also in an order that encode would never give. merges as in encode.
+    Returns: bytes, not text: a token may hold part of a character. For text, decode the whole:
+        decode(ids, merges).decode("utf-8", errors="replace").
+    Raises: ValueError if an id is below 0 or above 255 + len(merges).
+
+    >>> decode([97, 256], [(98, 99), (97, 98)])
+    b'abc'
+    """
+    ### BEGIN SOLUTION
+    pieces = [bytes([byte]) for byte in range(256)]
+    for left, right in merges:
+        pieces.append(pieces[left] + pieces[right])
+    unknown = [token for token in ids if not 0 <= token < len(pieces)]
+    if unknown:
+        raise ValueError(f"these ids are not in the vocabulary: {unknown}")
+    return b"".join(pieces[token] for token in ids)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** Emoji, Hangul and single stray bytes such as `b"\xff"` come back unchanged, with any merges.
+
+# %% check="bpe-encode-decode"
+
+# %% [markdown]
+# **What it means in the real model.** The next cell takes the 48,900 merges out of SmolLM2's tokenizer, gives them to your `encode` (ours, while yours does not pass yet),
+# and compares the pieces with those of the real one.
+
+# %% demo
+encode_yours = yours_or_ours("encode", globals(), exercise="bpe-encode-decode")
+merges = bpe.merges_of(lm.tokenizer)
+pieces = bpe.vocabulary(merges)
+for word in [" tokenization", "strawberry", " unbelievably", "naïve", "안녕", "🙂"]:
+    yours = [bpe.readable(pieces[token]) for token in encode_yours(word, merges)]
+    print(f"{word!r:>16}  yours {yours}  SmolLM2 {'the same' if yours == lm.tokens(word) else lm.tokens(word)}")
+
+# %% [markdown]
+# ### What a token costs, and whom
+#
+# You pay a language model by the token, and its window is measured in tokens. The same request, in twelve languages, with SmolLM2's tokenizer:
+#
+# **Predict before you run.** How many times as many tokens as English does the most expensive language need?
+
+# %% demo
+token_lab.cost_by_language(lm)
+
+# %% [markdown]
+# The tokenizer's training text was mostly English, so English is cheap; a script that it hardly saw falls apart into bytes.
+# Petrov et al. 2023 (arXiv:2305.15425) find differences of up to 15 times between languages in tokenizers that are in use.
+#
+# Numbers are the other surprise. How a number is cut decides what a model can line up when it adds:
+
+# %% demo
+for written in ["1234567", "1,234,567", "1.234567e6", "one million", "2031-05-17", "0x12D687", "127+677"]:
+    print(f"{written:>12}  {len(lm.tokens(written)):>2} tokens  {' '.join(lm.tokens(written))}")
+
+# %% [markdown]
+# SmolLM2 cuts every digit off by itself. Others keep groups of up to three, and then it matters from which end they are counted:
+# Singh and Strouse 2024 (arXiv:2402.14903) find that GPT-3.5 and GPT-4 add better when commas force the groups to start from the right.
+#
+# ## From numbers to vectors
+#
+# A token id is a name tag. That 300 is close to 301 means nothing. So the first thing a model does with an id is to fetch a row of a table, its *embedding*: a list of
+# numbers that training has moved to where it is useful. By hand, with four tokens and two numbers each:
+
+# %%
+import torch
+
+table = torch.tensor([[0.0, 0.0], [1.0, 0.5], [0.9, 0.6], [-1.0, 0.2]])  # (V=4, C=2)
+one_hot = torch.tensor([0.0, 0.0, 1.0, 0.0])
+print("row 2:", table[2].tolist(), " and as a matrix product:", (one_hot @ table).tolist())
+
+# %% [markdown]
+# Fetching a row is the same as multiplying by a vector with a single 1, only without all the multiplications by 0. That is why a table can be trained like any other weight.
+#
+# ## Exercise: Look up embeddings · 2 points · ★☆☆
+#
+# One line does it, nearly. Python counts −1 from the end, so a wrong id can fetch a vector without a word of warning: yours must not.
+
+# %% exercise="embedding-lookup"
+import torch
+from torch import Tensor
+
+
+def embedding_lookup(table: Tensor, ids: Tensor) -> Tensor:
+    """Fetch the vector of each token id.
+
+    Shapes: table (V, C), float, row v belongs to token v · ids (...), int64, any number of axes, also none, also empty
+        · returns (..., C), with the dtype of table.
+    Gradients flow from the result to the rows that were fetched; a row that was fetched twice gets the sum of both.
+    Raises: IndexError if any id is below 0, or V or more.
+
+    >>> embedding_lookup(torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), torch.tensor([2, 0, 2])).tolist()
+    [[4.0, 5.0], [0.0, 1.0], [4.0, 5.0]]
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.4 (without its factor of √C).
+    """
+    ### BEGIN SOLUTION
+    V = table.shape[0]
+    if ((ids < 0) | (ids >= V)).any():
+        raise IndexError(f"ids must be from 0 to {V - 1}")
+    return table[ids]  # (...) -> (..., C)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** A batch of ids of shape (B, T) becomes vectors of shape (B, T, C). The same id gives the same vector, wherever it stands.
+
+# %% check="embedding-lookup"
+
+# %% [markdown]
+# **What it means in the real model.** The table is no small thing:
+
+# %% demo
+table = lm.model.get_input_embeddings().weight
+V, C = table.shape
+print(f"SmolLM2's table: {V:,} tokens × {C} numbers = {table.numel():,} of {lm.parameters:,} weights ({table.numel() / lm.parameters:.0%})")
+
+# %% [markdown]
+# More than a fifth of the model is its vocabulary. Now you see what more merges cost.
+#
+# ## What lies nearby
+#
+# Nobody told the table what words mean. Yet tokens that are used alike end up in similar directions, because the model has to treat them alike.
+# Directions are compared by their cosine, which leaves lengths out. Lengths differ a lot, and for reasons that have little to do with meaning:
+
+# %% demo
+from handbook import load_encoder
+
+encoder = load_encoder()
+token_lab.lengths_of_rows(encoder)
+
+# %% [markdown]
+# **Predict before you run.** Compare a token's vector to every row by the plain dot product, without dividing by the lengths. Is the best match always the token itself?
+
+# %% demo
+token_lab.best_match_is_itself(encoder, n=2000, seed=0)
+
+# %% [markdown]
+# A dot product rewards long rows, so for some tokens another one matches better than the token itself. The cosine can't be fooled in this way.
+#
+# ## Exercise: Nearest neighbours by cosine · 3 points · ★★☆
+#
+# $$\cos(a, b) = \frac{a \cdot b}{\lVert a \rVert \, \lVert b \rVert}$$
+
+# %% exercise="embedding-neighbours"
+import torch
+from torch import Tensor
+
+
+def cosine_neighbours(vector: Tensor, table: Tensor, k: int) -> list[tuple[int, float]]:
+    """Find the k rows of a table whose direction is closest to that of a vector.
+
+    Shapes: vector (C,), float, not all zeros · table (N, C), float · k is 0 or more.
+    Returns: (row number in table, cosine) for each neighbour as plain Python numbers, largest cosine first.
+        If fewer than k rows can be returned, all of them are. Rows of equal cosine may come in any order.
+    A row that is exactly equal to vector is the vector itself and no neighbour: leave out every such row, and only those.
+        A row that points the same way but is longer or shorter is a neighbour, with cosine 1.
+    A row of zeros has no direction; its cosine counts as 0, not as NaN.
+    Leave vector and table as they came.
+
+    >>> found = cosine_neighbours(torch.tensor([1.0, 0.0]), torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 2.0]]), k=2)
+    >>> [(row, round(cosine, 3)) for row, cosine in found]
+    [(1, 0.6), (2, 0.0)]
+    """
+    ### BEGIN SOLUTION
+    lengths = table.norm(dim=-1) * vector.norm()  # (N,)
+    cosines = table @ vector / torch.where(lengths > 0, lengths, 1.0)  # (N, C) @ (C,) -> (N,)
+    itself = (table == vector).all(dim=-1)  # (N,)
+    order = cosines.argsort(descending=True)
+    order = order[~itself[order]][:k]
+    return list(zip(order.tolist(), cosines[order].tolist()))
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** No cosine is above 1 or below −1, and the row numbers are those of the table you were given.
+
+# %% check="embedding-neighbours"
+
+# %% [markdown]
+# **What it means in the real model.** MiniLM is a small model that compares sentences. Its table has one row for each of 30,522 tokens. Here are the nearest rows to a few of them:
+
+# %% demo
+neighbours = yours_or_ours("cosine_neighbours", globals(), exercise="embedding-neighbours")
+rows, names = encoder.token_table(), encoder.tokenizer.convert_ids_to_tokens(range(30522))
+for word in ["king", "monday", "guitar", "three", "paris", "happy", "bank"]:
+    found = neighbours(rows[names.index(word)], rows, 5)
+    print(f"{word:>7}: " + "  ".join(f"{names[row]} {cosine:.2f}" for row, cosine in found))
+
+# %% [markdown]
+# Look at "happy": its opposite is among its neighbours, because opposites are used in the same places. Near does not mean equal.
+# Look at "bank": only money. A table has one row for a token, and can't hold the bank of a river beside it. What can is the rest of the model, which reads the neighbours.
+# Here are whole sentences, after all layers:
+
+# %% demo
+token_lab.sentence_similarity(encoder, [
+    "He sat on the bank and fished.", "They rested on the river's edge.",
+    "The bank raised its interest rate.", "She opened a savings account.", "The guitar is out of tune."])
+
+# %% [markdown]
+# The first sentence and the third share the word, the first and the second share the place. The encoder puts the place above the word.
+#
+# ## Which token came first?
+#
+# One thing is missing. Attention, the next lesson, compares every token with every other, and nothing in that comparison says where they stand.
+# Without a position, "dog bites man" and "man bites dog" are the same three vectors. SmolLM2, like most models today, uses *rotary position embeddings*, RoPE (Su et al. 2021, arXiv:2104.09864):
+# it turns each vector by an angle that grows with its position. Like the hands of a clock, some pairs of numbers turn quickly and some slowly:
+
+# %% demo
+token_lab.hands_of_the_clock(pairs=(0, 4, 8, 16), positions=(0, 1, 2, 3, 4))
+
+# %% [markdown]
+# Two numbers make one hand. Turn $(a, b)$ by the angle $\varphi$ and you get $(a \cos\varphi - b \sin\varphi,\; a \sin\varphi + b \cos\varphi)$. For example the hand $(1, 0)$, at
+# positions 0 to 3, one radian a step; and the dot product between neighbours, wherever they stand:
+
+# %%
+import math
+
+hands = [(math.cos(position), math.sin(position)) for position in range(4)]
+print([(round(a, 2), round(b, 2)) for a, b in hands])
+print("dot products of neighbours:", [round(p[0] * q[0] + p[1] * q[1], 4) for p, q in zip(hands, hands[1:])])
+
+# %% [markdown]
+# **That is the trick.** Turning both vectors by the same angle leaves their dot product as it was. So the score of a query at position $m$ and a key at position $n$ depends
+# on $m - n$ only: how far apart they are, not where they stand.
+#
+# ## Exercise: Rotary position embedding · 4 points · ★★★
+#
+# Which two numbers make a pair? There are two conventions, and weights trained with one are useless with the other. The paper pairs neighbours, numbers $2i$ and $2i + 1$.
+# SmolLM2's code, like most Llama code in the `transformers` library, pairs number $i$ with number $i + D/2$. **We take the second,** so that your function fits the real model.
+
+# %% exercise="rope"
+import torch
+from torch import Tensor
+
+
+def rope(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
+    """Turn pairs of numbers of each vector by angles that grow with its position.
+
+    Shapes: x (..., T, D), float, any number of leading axes; D is even · positions (T,), int64 or float · returns (..., T, D).
+    Number i and number i + D/2 make a pair, for i = 0 … D/2 - 1. With the angle φ = positions[t] * base ** (-2 * i / D):
+        out[..., t, i]       = x[..., t, i] * cos φ - x[..., t, i + D/2] * sin φ
+        out[..., t, i + D/2] = x[..., t, i] * sin φ + x[..., t, i + D/2] * cos φ
+    positions[t] is the position of vector t: any numbers in any order, also with gaps, repeated or negative.
+    The result has the dtype of x. Compute angles in float32 or better, also where x is float16 or bfloat16.
+    Raises: ValueError if D is odd, or if positions does not have exactly T numbers.
+    Leave the arguments as they came.
+
+    >>> x = torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    >>> rope(x, torch.tensor([0, 1])).round(decimals=2).tolist()
+    [[1.0, 0.0, 0.0, 0.0], [0.54, 0.0, 0.84, 0.0]]
+
+    Source: Su et al. 2021, arXiv:2104.09864, equations 15 and 34, with the pairs ordered as in the transformers library.
+    """
+    ### BEGIN SOLUTION
+    T, D = x.shape[-2:]
+    if D % 2 or positions.shape != (T,):
+        raise ValueError(f"x {tuple(x.shape)} needs an even width and {T} positions, not {tuple(positions.shape)}")
+    speeds = base ** (-torch.arange(0, D, 2, dtype=torch.float32) / D)  # (D/2,), in radians per position
+    angles = positions.float()[:, None] * speeds  # (T, 1) * (D/2,) -> (T, D/2)
+    cos, sin = angles.cos(), angles.sin()
+    a, b = x[..., : D // 2].float(), x[..., D // 2 :].float()
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** Position 0 changes nothing, no vector changes its length, and in the example the 1 has turned by one radian, into number 2: that is its partner, since D/2 = 2.
+
+# %% check="rope"
+
+# %% [markdown]
+# Every pixel below is the dot product of one query and one key, the same two vectors all over, at positions $m$ and $n$.
+# The stripes say it all: along a diagonal the distance is the same, and so is the score.
+
+# %% demo
+turn = yours_or_ours("rope", globals(), exercise="rope")
+token_lab.scores_by_position(turn, n=32, seed=0)
+
+# %% [markdown]
+# **What it means in the real model.** Put your function into all 30 layers of SmolLM2, in place of its own. Then three experiments: shift all positions by 1000, give every token
+# position 0, and pair neighbours as the paper does. **Predict before you run:** which of the four still works?
+
+# %% demo
+token_lab.positions_swapped(lm, turn, "The days of the week are Monday, Tuesday, Wednesday,")
+
+# %% [markdown]
+# Your function gives the model's own answer. The shift changes nothing, because only distances count. Without positions, or with the wrong pairs, the model falls apart,
+# although every shape fits and nothing raises an error. That is why the convention stands in the docstring.
+#
+# ## What to keep
+#
+# - A tokenizer starts from bytes, so nothing is unknown to it; merges, learned in order, make sequences short. Rank decides, when a text is cut.
+# - What is short depends on the text that the tokenizer was trained on. People who write otherwise pay more.
+# - A token is a piece of bytes. Turn bytes into text at the end, never token by token.
+# - An embedding is a row of a table, one for each token, whatever the context. Compare rows by their cosine.
+# - RoPE turns pairs of numbers by position, and so makes scores depend on distance. Pairing and base belong to the weights.
+#
+# ## Read further
+#
+# - Sennrich, Haddow and Birch 2016, *Neural machine translation of rare words with subword units*, arXiv:1508.07909. Section 3.2 is this lesson's first half.
+# - Wang, Cho and Gu 2019, *Neural machine translation with byte-level subwords*, arXiv:1909.03341.
+# - Petrov et al. 2023, *Language model tokenizers introduce unfairness between languages*, arXiv:2305.15425.
+# - Singh and Strouse 2024, *Tokenization counts: the impact of tokenization on arithmetic in frontier LLMs*, arXiv:2402.14903.
+# - Land and Bartolo 2024, *Fishing for Magikarp*, arXiv:2405.05417: tokens that are in the vocabulary and were never trained.
+# - Mikolov et al. 2013, *Efficient estimation of word representations in vector space*, arXiv:1301.3781; Reimers and Gurevych 2019, *Sentence-BERT*, arXiv:1908.10084.
+# - Ethayarajh 2019, *How contextual are contextualized word representations?*, arXiv:1909.00512: what becomes of a token's vector in the layers.
+# - Su et al. 2021, *RoFormer: enhanced transformer with rotary position embedding*, arXiv:2104.09864.
+# - Ben Allal et al. 2025, *SmolLM2*, arXiv:2502.02737: the model that you have been looking into.

@@ -1,0 +1,135 @@
+"""One verdict as a card: static HTML for a notebook, plain text for a terminal, and its points as a number."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from grader.course import ExerciseInfo
+from grader.judge.outcome import CheckResult, Outcome, Verdict
+
+TITLES = {
+    Outcome.PASSED: "Passed",
+    Outcome.FAILED: "Not yet",
+    Outcome.NOT_ATTEMPTED: "Not attempted yet",
+    Outcome.LEARNER_ERROR: "Your code stops with an error",
+    Outcome.TOO_SLOW: "Too slow",
+    Outcome.COULD_NOT_CHECK: "Could not check (our fault, not counted)",
+}
+# Okabe-Ito colours: told apart by colour-blind readers, and every colour also has a sign and a word
+COLOURS = {Outcome.PASSED: "#009e73", Outcome.NOT_ATTEMPTED: "#7f7f7f", Outcome.COULD_NOT_CHECK: "#0072b2"}
+WRONG = "#d55e00"
+SIGNS = {Outcome.PASSED: "✓", Outcome.NOT_ATTEMPTED: "–", Outcome.COULD_NOT_CHECK: "?"}
+BOX = "margin:4px 0 6px 22px;padding:6px 10px;background:rgba(127,127,127,.12);border-radius:4px"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `check()` returns. Its plain text is the points, which is what nbgrader reads as the grade of the cell."""
+
+    info: ExerciseInfo
+    verdict: Verdict
+    progress: tuple[int, int] | None = None
+    in_kernel: bool = True
+
+    def __float__(self) -> float:
+        return float(self.verdict.points)
+
+    def __repr__(self) -> str:
+        return f"{self.verdict.points:.2f}" if self.in_kernel else self.text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": repr(self)}
+
+    def text(self) -> str:
+        """The card for a terminal."""
+        verdict = self.verdict
+        lines = [f"{TITLES[verdict.outcome]} · {self.info.title} · {_points(verdict)}"]
+        if verdict.note:
+            lines.append(f"  {verdict.note}")
+        if verdict.mistake:
+            lines.append(f"  Looks like: {verdict.mistake}")
+        shown = False
+        for check in [] if verdict.outcome is Outcome.NOT_ATTEMPTED else verdict.checks:
+            lines.append(f"  {_sign(check)} {check.sentence}")
+            if check.outcome is not Outcome.PASSED and not shown:
+                lines += [f"      {label}: {value}" for label, value in _details(check)]
+                shown = True
+        lines.append("  " + self._next_step(f"hint(\"{self.info.id}\")"))
+        if self.progress:
+            lines.append(f"  {self.progress[0]} of {self.progress[1]} exercises of this lesson")
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """The card for a notebook: inline styles only, so that it survives an untrusted reopen."""
+        verdict = self.verdict
+        colour = COLOURS.get(verdict.outcome, WRONG)
+        parts = [f"<div style='font-weight:600;color:{colour}'>{SIGNS.get(verdict.outcome, '✗')} {TITLES[verdict.outcome]} · "
+                 f"{escape(self.info.title)} <span style='float:right;font-weight:400'>{_points(verdict)}</span></div>"]
+        if verdict.note:
+            parts.append(f"<div style='{BOX};margin-left:0'>{escape(verdict.note)}</div>")
+        if verdict.mistake:
+            parts.append(f"<div style='{BOX};margin-left:0'><b>Looks like:</b> {escape(verdict.mistake)}</div>")
+        if verdict.outcome is not Outcome.NOT_ATTEMPTED:
+            parts.append(self._rows())
+        if not verdict.passed:
+            parts.append(self._hints())
+        parts.append(self._foot(colour))
+        return (f"<div style='border-left:4px solid {colour};padding:6px 12px;margin:4px 0;max-width:780px;"
+                f"font-family:system-ui,sans-serif;line-height:1.45'>{''.join(parts)}</div>")
+
+    def _rows(self) -> str:
+        rows, opened = [], False
+        for check in self.verdict.checks:
+            colour = COLOURS.get(check.outcome, WRONG)
+            row = f"<span style='color:{colour};font-weight:600'>{_sign(check)}</span> {escape(check.sentence)}"
+            details = "".join(f"<div><b>{label}:</b> <code style='white-space:pre-wrap;background:none'>{escape(value)}</code></div>"
+                              for label, value in _details(check))
+            if details:
+                state, opened = ("" if opened else " open"), True
+                row = f"<details{state}><summary style='cursor:pointer'>{row}</summary><div style='{BOX}'>{details}</div></details>"
+            rows.append(f"<li style='margin:2px 0'>{row}</li>")
+        return f"<ul style='list-style:none;padding-left:4px;margin:4px 0'>{''.join(rows)}</ul>"
+
+    def _hints(self) -> str:
+        kinds = ("a question", "a pointer", "nearly the answer")
+        return "".join(f"<details style='margin:2px 0 2px 4px'><summary style='cursor:pointer'>Hint {number} · {kind}</summary>"
+                       f"<div style='padding:2px 18px'>{escape(hint)}</div></details>"
+                       for number, (kind, hint) in enumerate(zip(kinds, self.info.hints, strict=True), 1))
+
+    def _foot(self, colour: str) -> str:
+        parts = [escape(self._next_step(f'hint("{self.info.id}")'))]
+        if self.progress:
+            done, total = self.progress
+            bar = "height:6px;border-radius:3px;background:"
+            parts.append(f"<span style='display:inline-block;width:120px;{bar}rgba(127,127,127,.25)'>"
+                         f"<span style='display:block;width:{100 * done / max(total, 1):.0f}%;{bar}{colour}'></span></span> "
+                         f"{done} of {total} exercises of this lesson")
+        return f"<div style='margin-top:6px;font-size:.9em;opacity:.85'>{' · '.join(parts)}</div>"
+
+    def _next_step(self, hint: str) -> str:
+        verdict = self.verdict
+        if verdict.passed:
+            return f"Next: read on, or compare with our answer: solution(\"{self.info.id}\")."
+        if verdict.outcome is Outcome.NOT_ATTEMPTED:
+            return f"Write your answer in the cell above, run it, then run this cell again. A first idea: {hint}."
+        if verdict.outcome is Outcome.COULD_NOT_CHECK:
+            return "Nothing is lost: please report this card, and go on with the lesson."
+        return f"Change your answer, run its cell, then run this cell again. Stuck? {hint}. These inputs again: check(\"{self.info.id}\", seed={verdict.seed})."
+
+
+def _points(verdict: Verdict) -> str:
+    return f"{verdict.points:g} of {verdict.max_points:g} points"
+
+
+def _sign(check: CheckResult) -> str:
+    return SIGNS.get(check.outcome, "✗")
+
+
+def _details(check: CheckResult) -> list[tuple[str, str]]:
+    """Labelled lines of a check that did not pass, in the order in which a person asks."""
+    if check.outcome is Outcome.PASSED:
+        return []
+    rows = [("Problem", check.problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want),
+            ("Your line", check.line), ("Likely", check.why)]
+    return [(label, value) for label, value in rows if value]

@@ -1,0 +1,751 @@
+"""Checks for p1_1_what_are_llms.
+
+Definitions: Hinton et al. 2015, arXiv:1503.02531, equation 1 (temperature) · Fan et al. 2018, arXiv:1805.04833
+(top-k) · Holtzman et al. 2019, arXiv:1904.09751, section 3.1 (top-p). The oracles work on plain Python numbers.
+"""
+
+import itertools
+import math
+
+import pytest
+import torch
+from handbook.use_cases import USE_CASES
+
+from grader.judge import Exercise, core, expect
+
+INF = float("inf")
+SHAPES = [(5,), (4, 7), (2, 3, 6)]  # no two axes alike, so that no swapped axis survives
+SHAPE_NAMES = ["one row", "a batch", "two batch axes"]
+
+
+def row_by_row(function, logits):
+    """Apply a function of one list of numbers to every row of the last axis."""
+    rows = [function(row) for row in logits.double().reshape(-1, logits.shape[-1]).tolist()]
+    return torch.tensor(rows).reshape(logits.shape)
+
+
+def expect_untouched(submission, function, logits, *rest):
+    """The function leaves the tensor that it is given as it came."""
+    kept = submission.keep(logits)
+    got = function(kept, *rest)
+    expect.true(
+        isinstance(got, torch.Tensor) and got.shape == logits.shape,
+        "the result must be a tensor of the shape of logits",
+        got=got,
+    )
+    expect.equal(submission.value(kept), logits, why="the function changed its argument in place")
+
+
+# ---------------------------------------------------------------------------------------------- temperature
+
+
+def softened(row, temperature):
+    """The probabilities of one row, in double precision."""
+    best = max(row)
+    if temperature == 0:
+        return [float(z == best) / row.count(best) for z in row]
+    powers = [math.exp((z - best) / temperature) for z in row]
+    return [power / sum(powers) for power in powers]
+
+
+class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution"):
+    """Exercise sampling-next-token-distribution."""
+
+    def probe(self, submission):
+        """Ordinary rows at several temperatures, extremes, ties, ruled-out tokens; and what is left of the argument."""
+        f = submission.next_token_distribution
+        x = torch.tensor([[2.0, 1.0, 0.0], [-1.0, 3.0, 2.5]])
+        far_apart, tied = (
+            torch.tensor([[900.0, 899.0], [-50.0, -900.0]]),
+            torch.tensor([[3.0, 1.0, 3.0], [0.0, -1.0, -2.0]]),
+        )
+        ruled_out, kept = torch.tensor([1.0, -INF, 0.0]), submission.keep(x)
+        return (
+            f(x, 1.0),
+            f(x, 0.5),
+            f(kept, 3.0),
+            submission.value(kept),
+            f(far_apart, 0.001),
+            f(far_apart, 1.0),
+            f(tied, 0),
+            f(ruled_out, 2.0),
+            f(ruled_out, 0),
+            f(x, 1e6),
+            f(x, -1.0),
+            f(x.reshape(1, 2, 3), 0.7),
+        )
+
+    @core
+    @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_NAMES)
+    def test_divides_the_scores_before_the_softmax(self, submission, rng, dice, shape):
+        """Each probability is what the formula says, at temperatures around 1."""
+        for temperature in (1.0, dice.uniform(0.3, 0.8), dice.uniform(1.5, 4.0)):
+            logits = 3 * torch.randn(shape, generator=rng)
+            got = submission.next_token_distribution(logits, temperature)
+            expect.close(
+                got,
+                row_by_row(lambda row, T=temperature: softened(row, T), logits),
+                atol=1e-5,
+                why="divide the scores, not the probabilities, and take the softmax over the last axis",
+            )
+
+    def test_a_low_temperature_leaves_the_best_alone(self, submission, rng):
+        """At a temperature of 0.001 the best token has probability 1, and nothing overflows."""
+        logits = 100 * torch.randn(4, 6, generator=rng)
+        logits.scatter_(-1, logits.argmax(-1, keepdim=True), 400 + 50 * torch.rand(4, 1, generator=rng))
+        expect.close(
+            submission.next_token_distribution(logits, 0.001),
+            row_by_row(lambda row: softened(row, 0), logits),
+            why="exp of a large number is infinite: take each row's largest score away first, or use torch.softmax",
+        )
+
+    def test_rows_far_apart_stay_ordinary(self, submission, rng):
+        """Scores in the thousands, above or below zero, give ordinary probabilities in every row."""
+        logits = torch.randn(3, 5, generator=rng) + torch.tensor([[9000.0], [0.0], [-9000.0]])
+        expect.close(
+            submission.next_token_distribution(logits, 1.0),
+            row_by_row(lambda row: softened(row, 1.0), logits),
+            atol=1e-3,
+            why="the number taken away must be the row's own maximum",
+        )
+
+    def test_a_high_temperature_makes_all_equal(self, submission, rng):
+        """At a temperature of 1,000,000 every token is equally likely."""
+        logits = 5 * torch.randn(3, 8, generator=rng)
+        expect.close(
+            submission.next_token_distribution(logits, 1e6),
+            torch.full((3, 8), 1 / 8),
+            atol=1e-4,
+            why="a high temperature flattens; do you multiply by it?",
+        )
+
+    def test_temperature_zero_is_the_limit(self, submission, rng, dice):
+        """At 0 the highest score of each row gets everything, and scores that tie for it share equally."""
+        logits = torch.randn(3, 6, generator=rng)
+        logits[1, dice.sample(range(6), 3)] = 4.0
+        logits[2] = -7.0
+        expect.close(
+            submission.next_token_distribution(logits, 0),
+            row_by_row(lambda row: softened(row, 0), logits),
+            why="the limit of the softmax gives tied scores equal shares; dividing by 0 gives NaN",
+        )
+
+    def test_ruled_out_tokens_get_nothing(self, submission, rng, dice):
+        """A score of -inf has probability 0, and the others share the rest, also at temperature 0."""
+        logits = torch.randn(2, 6, generator=rng)
+        logits[0, dice.sample(range(6), 4)] = -INF
+        for temperature in (0, 0.8, 2.0):
+            got = submission.next_token_distribution(logits, temperature)
+            expect.close(got, row_by_row(lambda row, T=temperature: softened(row, T), logits))
+
+    def test_refuses_a_negative_temperature(self, submission):
+        """A negative temperature raises ValueError."""
+        expect.raises("ValueError", submission.next_token_distribution, torch.tensor([1.0, 2.0]), -0.5)
+
+    def test_leaves_the_scores_alone(self, submission, rng):
+        """logits are the same after the call as before."""
+        for temperature in (0.5, 0):
+            expect_untouched(
+                submission, submission.next_token_distribution, torch.randn(2, 4, generator=rng), temperature
+            )
+
+
+# ---------------------------------------------------------------------------------------------- top-k
+
+
+def best_k(row, k):
+    """One row with all but the k best ruled out, those that tie with the k-th kept."""
+    kth = sorted(row, reverse=True)[min(k, len(row)) - 1]
+    return [z if z >= kth else -INF for z in row]
+
+
+def distinct(shape, rng):
+    """Random scores, at least 0.1 apart within each row, some above and some below zero."""
+    order = torch.rand(shape, generator=rng).argsort(-1).float()
+    return (order - shape[-1] // 2) * (0.1 + torch.rand((*shape[:-1], 1), generator=rng))
+
+
+class TestTopK(Exercise, id="sampling-top-k"):
+    """Exercise sampling-top-k."""
+
+    def probe(self, submission):
+        """Several k, ties at the border, more than there are, ruled-out scores; and what is left of the argument."""
+        f = submission.top_k_filter
+        x = torch.tensor([[0.5, -1.0, 2.0, 1.0, -3.0], [9.0, 8.0, 7.5, 6.0, 5.0]])
+        tied, kept = torch.tensor([4.0, 1.0, 3.0, 4.0, 3.0, 3.0]), submission.keep(x)
+        return (
+            f(x, 1),
+            f(kept, 2),
+            submission.value(kept),
+            f(x, 5),
+            f(x, 9),
+            f(tied, 1),
+            f(tied, 2),
+            f(tied, 3),
+            f(tied, 4),
+            f(torch.tensor([1.0, -INF, -INF, 0.0]), 3),
+            f(x.reshape(2, 1, 5), 3),
+            f(x, 0),
+            f(x, -2),
+            f(-tied, 2),
+        )
+
+    @core
+    @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_NAMES)
+    def test_keeps_the_k_best_of_each_row(self, submission, rng, shape):
+        """The k best of each row keep score and place, and every other score is -inf."""
+        for k in range(1, shape[-1] + 1):
+            logits = distinct(shape, rng)
+            expect.close(
+                submission.top_k_filter(logits, k),
+                row_by_row(lambda row, k=k: best_k(row, k), logits),
+                why="each row has its own k best; what stays must not move or change",
+            )
+
+    def test_keeps_all_that_tie_with_the_kth(self, submission, dice):
+        """Scores equal to the k-th highest all stay, and nothing below them does."""
+        for k in (1, 2, 3, 4, 5):
+            row = [3.0, 3.0, 1.5, 1.5, 1.5, 0.0, -2.0]
+            dice.shuffle(row)
+            expect.close(
+                submission.top_k_filter(torch.tensor(row), k),
+                torch.tensor(best_k(row, k)),
+                why="compare with the k-th highest score, counted with its repeats, instead of picking k places",
+            )
+
+    def test_a_large_k_keeps_everything(self, submission, rng):
+        """With k equal to V or larger nothing changes."""
+        logits = torch.randn(2, 5, generator=rng)
+        for k in (5, 6, 500):
+            expect.close(
+                submission.top_k_filter(logits, k), logits, why="there are only V scores: ask for min(k, V) of them"
+            )
+
+    def test_what_was_ruled_out_stays_ruled_out(self, submission, dice):
+        """Scores of -inf come out as -inf, also if fewer than k others are left."""
+        row = [2.0, -INF, 1.0, -INF, -INF, -4.0]
+        dice.shuffle(row)
+        for k in (2, 3, 5):
+            expect.close(submission.top_k_filter(torch.tensor(row), k), torch.tensor(best_k(row, k)))
+
+    def test_refuses_to_keep_nothing(self, submission):
+        """A k below 1 raises ValueError."""
+        for k in (0, -3):
+            expect.raises("ValueError", submission.top_k_filter, torch.tensor([1.0, 2.0, 3.0]), k)
+
+    def test_leaves_the_scores_alone(self, submission, rng):
+        """logits are the same after the call as before."""
+        expect_untouched(submission, submission.top_k_filter, torch.randn(2, 6, generator=rng), 2)
+
+
+# ---------------------------------------------------------------------------------------------- top-p
+
+
+def nucleus(row, p):
+    """One row with all outside the nucleus ruled out: a token stays if the strictly better ones hold less than p."""
+    shares = softened(row, 1.0)
+    before = [sum(share for share, other in zip(shares, row, strict=True) if other > z) for z in row]
+    return [z if p == 1 or held < p else -INF for z, held in zip(row, before, strict=True)]
+
+
+def scores_of(probabilities, dice, shift=0.0):
+    """Scores whose softmax is these probabilities, in random order, and the order."""
+    order = list(range(len(probabilities)))
+    dice.shuffle(order)
+    return torch.tensor([math.log(probabilities[i]) + shift for i in order])
+
+
+class TestTopP(Exercise, id="sampling-top-p"):
+    """Exercise sampling-top-p."""
+
+    def probe(self, submission):
+        """Several p, sure and unsure rows, ties, large scores, everything kept; and what is left of the argument."""
+        f = submission.top_p_filter
+        x = torch.tensor([[0.2, 0.5, 0.05, 0.25], [0.01, 0.02, 0.95, 0.02], [0.4, 0.1, 0.3, 0.2]]).log()
+        tied, sure = torch.tensor([0.2, 0.3, 0.2, 0.1, 0.2]).log(), torch.tensor([500.0, 0.0, -500.0])
+        kept = submission.keep(x)
+        return (
+            f(x, 0.6),
+            f(kept, 0.45),
+            submission.value(kept),
+            f(x, 0.001),
+            f(x, 0.9),
+            f(x, 1.0),
+            f(tied, 0.4),
+            f(tied, 0.75),
+            f(sure, 1.0),
+            f(sure, 0.5),
+            f(torch.zeros(4), 0.3),
+            f(x + 700, 0.7),
+            f(torch.tensor([0.0, -INF, 1.0]), 0.9),
+            f(x[0], 0.7),
+            f(x[:, None], 0.35),
+            f(x, 0.0),
+            f(x, 1.5),
+            f(x, -0.2),
+        )
+
+    @core
+    @pytest.mark.parametrize("size", [5, 8], ids=["five tokens", "eight tokens"])
+    def test_keeps_the_smallest_set_that_reaches_p(self, submission, dice, size):
+        """The likeliest tokens stay until together they reach p, the one that crosses p included, in their places."""
+        ratio = dice.uniform(0.6, 0.75)
+        total = sum(ratio**i for i in range(size))
+        shares = [ratio**i / total for i in range(size)]
+        for count in range(1, 5):
+            p = (
+                sum(shares[:count]) - shares[count - 1] / 2
+            )  # halfway through the last one that stays: no rounding matters
+            logits = scores_of(shares, dice)
+            expect.close(
+                submission.top_p_filter(logits, p),
+                row_by_row(lambda row, p=p: nucleus(row, p), logits),
+                why="what counts is how much the likelier tokens hold before a token; and put back what you sorted",
+            )
+
+    @pytest.mark.parametrize("shape", SHAPES[1:], ids=SHAPE_NAMES[1:])
+    def test_each_row_has_its_own_nucleus(self, submission, dice, shape):
+        """A sure row keeps one token while an unsure one beside it keeps many."""
+        count, size = math.prod(shape[:-1]), shape[-1]
+        rest = [0.02 + i / 100 for i in range(size - 1)]
+        rows = [
+            scores_of([0.9] + [share / 10 / sum(rest) for share in rest], dice)
+            if row % 2
+            else distinct_shares(size, dice)
+            for row in range(count)
+        ]
+        logits = torch.stack(rows).reshape(shape)
+        for p in (0.7, 0.35):
+            expect.close(submission.top_p_filter(logits, p), row_by_row(lambda row, p=p: nucleus(row, p), logits))
+
+    def test_always_keeps_the_best(self, submission, dice):
+        """A tiny p keeps the best token, and so does a p that the best token reaches alone."""
+        logits = scores_of([0.8, 0.1, 0.06, 0.04], dice)
+        for p in (1e-6, 0.01, 0.5, 0.79):
+            expect.close(
+                submission.top_p_filter(logits, p),
+                torch.tensor(nucleus(logits.tolist(), p)),
+                why="the token that crosses p stays; without it the best one would go first",
+            )
+
+    def test_equal_scores_stay_or_go_together(self, submission, dice):
+        """Tokens with equal scores share one fate."""
+        for p in (0.15, 0.4, 0.6, 0.85, 0.97):
+            logits = scores_of([0.3, 0.2, 0.2, 0.2, 0.05, 0.05], dice)
+            expect.close(
+                submission.top_p_filter(logits, p),
+                torch.tensor(nucleus(logits.tolist(), p)),
+                why="a sort puts equal scores in some order, but none of them is better than the other",
+            )
+        level = torch.full((5,), 1.25)
+        expect.close(submission.top_p_filter(level, 0.3), level, why="all five are equal: they all stay")
+
+    def test_only_differences_between_scores_count(self, submission, dice):
+        """The same number added to all scores changes nothing about who stays."""
+        shares = [0.5, 0.25, 0.15, 0.1]
+        for shift in (-700.0, 300.0, 900.0):
+            logits = scores_of(shares, dice, shift)
+            expect.close(
+                submission.top_p_filter(logits, 0.6),
+                torch.tensor(nucleus(logits.tolist(), 0.6)),
+                why="take the softmax, not just the exponential: that overflows, or vanishes",
+            )
+
+    def test_p_of_one_keeps_everything(self, submission, rng):
+        """With p = 1 nothing changes, not even for tokens whose probability is too small to see."""
+        logits = torch.cat([torch.randn(2, 5, generator=rng), torch.tensor([[-90.0, -400.0], [60.0, -1000.0]])], dim=-1)
+        expect.close(
+            submission.top_p_filter(logits, 1.0), logits, why="sums near 1 are rounded; p = 1 needs a branch of its own"
+        )
+
+    def test_what_was_ruled_out_stays_ruled_out(self, submission, dice):
+        """Scores of -inf come out as -inf and hold no probability, p = 1 included."""
+        logits = torch.cat([scores_of([0.6, 0.3, 0.1], dice), torch.tensor([-INF, -INF])])[
+            torch.tensor([3, 0, 1, 4, 2])
+        ]
+        for p in (0.5, 0.8, 1.0):
+            expect.close(submission.top_p_filter(logits, p), torch.tensor(nucleus(logits.tolist(), p)))
+
+    def test_refuses_a_p_outside_its_range(self, submission):
+        """p must be above 0 and at most 1; anything else raises ValueError."""
+        for p in (0.0, -0.2, 1.01):
+            expect.raises("ValueError", submission.top_p_filter, torch.tensor([1.0, 2.0, 3.0]), p)
+
+    def test_leaves_the_scores_alone(self, submission, rng):
+        """logits are the same after the call as before."""
+        for p in (0.5, 1.0):
+            expect_untouched(submission, submission.top_p_filter, torch.randn(2, 6, generator=rng), p)
+
+
+def distinct_shares(size, dice):
+    """Scores of a flat row: probabilities that differ a little, and whose sums keep away from 0.35 and 0.7."""
+    while True:
+        weights = [1 + dice.random() for _ in range(size)]
+        shares = sorted((weight / sum(weights) for weight in weights), reverse=True)
+        sums = list(itertools.accumulate(shares))
+        apart = all(left - right > 1e-3 for left, right in itertools.pairwise(shares))
+        if apart and all(abs(total - p) > 1e-3 for total in sums for p in (0.35, 0.7)):
+            return scores_of(shares, dice)
+
+
+# ---------------------------------------------------------------------------------------------- the loop
+
+VOCABULARY = 23
+
+
+def next_ids(ids, factor):
+    """The best and the second-best id after a list of ids: it depends on all of them, their order and their number."""
+    mixed = 0
+    for index in ids:
+        mixed = (mixed * factor + int(index) + 1) % 1009
+    best = (mixed + len(ids)) % 23
+    return best, (best + 1 + mixed % 7) % 23
+
+
+def make_step(factor):
+    """A model for the far side: it records what it reads, and stops a loop that never ends."""
+
+    class Step:
+        def __init__(self):
+            self.read = []
+
+        def __call__(self, ids):
+            if len(self.read) >= 60:
+                raise RuntimeError("step was called 60 times for a handful of tokens: the loop does not end")
+            ids = [int(index) for index in ids]
+            self.read.append(ids)
+            mixed = 0
+            for index in ids:
+                mixed = (mixed * factor + index + 1) % 1009
+            best = (mixed + len(ids)) % 23
+            scores = torch.arange(23.0) / 100
+            scores[best], scores[(best + 1 + mixed % 7) % 23] = 9.0, 5.0
+            return scores
+
+    return Step()
+
+
+def make_sampler(place):
+    """A sampler for the far side that takes the best (0) or the second best (1), and counts its calls."""
+
+    class Sampler:
+        def __init__(self):
+            self.calls = 0
+
+        def __call__(self, scores):
+            self.calls += 1
+            return int(scores.argsort(descending=True)[place])
+
+    return Sampler()
+
+
+def continued(prompt, count, eos_id, factor, place=0):
+    """What the loop must return."""
+    ids = list(prompt)
+    for _ in range(count):
+        ids.append(next_ids(ids, factor)[place])
+        if ids[-1] == eos_id:
+            break
+    return ids
+
+
+def run_generate(submission, prompt, count, eos_id, factor, place=0):
+    """Call the learner's loop; returns its result, what step read, and how often the sampler was called."""
+    step, sampler = submission.run(make_step, factor), submission.run(make_sampler, place)
+    result = submission.generate(step, prompt, count, eos_id, sampler)
+    return result, step.read, sampler.calls
+
+
+def prompt_from(dice, length):
+    return [dice.randrange(VOCABULARY) for _ in range(length)]
+
+
+def prompt_that_reaches(dice, wanted, factor, *, after=3, within=8):
+    """A prompt without `wanted` whose continuation first has it at new token number `after` or later."""
+    while True:
+        prompt = [index for index in prompt_from(dice, 4) if index != wanted]
+        new = continued(prompt, within, None, factor)[len(prompt) :]
+        if prompt and wanted in new[:-2] and new.index(wanted) >= after - 1:
+            return prompt
+
+
+class TestGenerate(Exercise, id="generation-loop"):
+    """Exercise generation-loop."""
+
+    def probe(self, submission):
+        """Ends by number, by eos, by eos 0, not by an eos in the prompt; no new tokens; and the prompt afterwards."""
+        seen = []
+        for prompt, count, eos_id, place in (
+            ([3, 4], 4, None, 0),
+            ([5], 6, 16, 0),
+            ([1, 2, 3], 0, None, 0),
+            ([16, 5], 3, 16, 0),
+            ([7, 1, 7], 3, None, 1),
+            ([2], 8, 0, 0),
+            ([9, 9], 1, 5, 1),
+            ([0, 3], 8, 0, 0),
+        ):
+            step, sampler, kept = (
+                submission.run(make_step, 31),
+                submission.run(make_sampler, place),
+                submission.keep(prompt),
+            )
+            seen.append(
+                (
+                    submission.generate(step, kept, count, eos_id, sampler),
+                    step.read,
+                    sampler.calls,
+                    submission.value(kept),
+                )
+            )
+        return seen
+
+    @core
+    def test_appends_one_token_after_the_other(self, submission, dice):
+        """The result is the prompt, then the tokens that step and sampler choose, each from everything before it."""
+        for length, count in ((1, 5), (3, 4), (6, 7)):
+            prompt, factor = prompt_from(dice, length), dice.randrange(20, 60)
+            got, _, _ = run_generate(submission, prompt, count, None, factor)
+            expect.equal(
+                got,
+                continued(prompt, count, None, factor),
+                why="step must read all ids so far, and the result starts with the prompt",
+            )
+
+    def test_asks_no_more_than_it_needs(self, submission, dice):
+        """step reads the prompt, then one token more each time, and both are called once for each new token."""
+        prompt, factor = prompt_from(dice, 3), dice.randrange(20, 60)
+        _, read, calls = run_generate(submission, prompt, 4, None, factor)
+        whole = continued(prompt, 4, None, factor)
+        expect.equal(
+            read,
+            [whole[: 3 + i] for i in range(4)],
+            why="four new tokens need four calls of step, the first with the prompt alone",
+        )
+        expect.equal(calls, 4, why="the sampler is called once for each new token")
+
+    def test_the_sampler_chooses(self, submission, dice):
+        """A sampler that takes the second best gets the second best each time."""
+        prompt, factor = prompt_from(dice, 2), dice.randrange(20, 60)
+        got, _, _ = run_generate(submission, prompt, 5, None, factor, place=1)
+        expect.equal(
+            got,
+            continued(prompt, 5, None, factor, place=1),
+            why="the choice is the sampler's; do you take the best yourself?",
+        )
+
+    @pytest.mark.parametrize("eos_id", [11, 0], ids=["some id", "id 0"])
+    def test_ends_with_the_end_token(self, submission, dice, eos_id):
+        """When eos_id is chosen it is kept as the last id, nothing follows, and step is not asked again."""
+        factor = dice.randrange(20, 60)
+        prompt = prompt_that_reaches(dice, eos_id, factor)
+        want = continued(prompt, 12, eos_id, factor)
+        got, read, _ = run_generate(submission, prompt, 12, eos_id, factor)
+        expect.equal(got, want, why="append the token first, then compare it with eos_id; 0 is an id like all others")
+        expect.equal(len(read), len(want) - len(prompt), why="after eos_id step is not asked again")
+
+    def test_an_end_token_in_the_prompt_ends_nothing(self, submission, dice):
+        """Only a new eos_id ends the text, not one that stands in the prompt, last or first."""
+        factor = dice.randrange(20, 60)
+        while True:
+            prompt = prompt_from(dice, 3)
+            if (
+                prompt[-1] not in continued(prompt, 3, None, factor)[3:]
+                and prompt[0] not in continued(prompt, 3, None, factor)[3:]
+            ):
+                break
+        for eos_id in (prompt[-1], prompt[0]):
+            got, _, _ = run_generate(submission, prompt, 3, eos_id, factor)
+            expect.equal(
+                got, continued(prompt, 3, None, factor), why="look at the new token only, not at the whole list"
+            )
+
+    def test_no_new_tokens_are_none(self, submission, dice):
+        """With max_new_tokens = 0 the prompt comes back and nothing is asked; with 1 there is one more id."""
+        prompt, factor = prompt_from(dice, 4), dice.randrange(20, 60)
+        got, read, calls = run_generate(submission, prompt, 0, None, factor)
+        expect.equal(got, prompt)
+        expect.equal((read, calls), ([], 0), why="no token is wanted, so step need not be asked")
+        got, _, _ = run_generate(submission, prompt, 1, None, factor)
+        expect.equal(got, continued(prompt, 1, None, factor))
+
+    def test_leaves_the_prompt_alone(self, submission, dice):
+        """The caller's list is the same after the call as before."""
+        prompt, factor = prompt_from(dice, 3), dice.randrange(20, 60)
+        kept = submission.keep(prompt)
+        got, _, _ = run_generate(submission, kept, 4, None, factor)
+        expect.true(
+            isinstance(got, list) and len(got) == 7,
+            "the result must be a list of 7 ids: three of the prompt, four new ones",
+            got=got,
+        )
+        expect.equal(submission.value(kept), prompt, why="append and += change the caller's list: work on a copy")
+
+
+# ---------------------------------------------------------------------------------------------- use cases
+
+FIELDS = {
+    "personal_data": (True, False),
+    "runs_on": ("own servers", "contracted provider", "public service"),
+    "harm": ("low", "high"),
+    "final_say": ("person", "model"),
+    "exact_rule": (True, False),
+    "checkable": (True, False),
+}
+FULL_CARDS = [dict(zip(FIELDS, values, strict=True)) for values in itertools.product(*FIELDS.values())]
+UNKNOWN = "insufficient information"
+
+
+def decide(facts):
+    """The five rules, on a card without gaps."""
+    if (facts["personal_data"], facts["runs_on"]) == (True, "public service") or (
+        facts["harm"],
+        facts["final_say"],
+    ) == ("high", "model"):
+        return "reject"
+    if facts["exact_rule"] is True:
+        return "use a program"
+    return "human review" if facts["harm"] == "high" or facts["checkable"] is False else "go ahead"
+
+
+def triage(card):
+    """The decision on any card: that of all full cards which agree with it."""
+    known = {field: card[field] for field in FIELDS if card.get(field) is not None}
+    decisions = {decide(full) for full in FULL_CARDS if known.items() <= full.items()}
+    return decisions.pop() if len(decisions) == 1 else UNKNOWN
+
+
+def labelled(facts, title, dice):
+    """A card: facts under a title and an industry, in random order."""
+    card = {"title": title["title"], "industry": title["industry"], **facts}
+    return dict(dice.sample(list(card.items()), len(card)))
+
+
+def with_gaps(facts, names, dice):
+    """The same facts with some fields unknown: left out, or None."""
+    kept = {field: value for field, value in facts.items() if field not in names}
+    return {**kept, **{field: None for field in names if dice.random() < 0.5}}
+
+
+def expect_decisions(submission, cards, why=""):
+    for card in cards:
+        expect.equal(submission.triage_use_case(card), triage(card), why=why)
+
+
+def gap_cards(dice, wanted, count):
+    """Cards with one to three unknown fields whose decision passes `wanted`, with facts drawn anew."""
+    found = []
+    while len(found) < count:
+        facts = with_gaps(dice.choice(FULL_CARDS), dice.sample(list(FIELDS), dice.randrange(1, 4)), dice)
+        if wanted(triage(facts)):
+            found.append(labelled(facts, dice.choice(USE_CASES), dice))
+    return found
+
+
+class TestTriage(Exercise, id="use-cases-triage"):
+    """Exercise use-cases-triage."""
+
+    def probe(self, submission):
+        """The eight cards, all full cards, cards with one gap and with many; and one card afterwards."""
+        f = submission.triage_use_case
+        gaps = [
+            {field: value for field, value in full.items() if field != gap}
+            for gap in FIELDS
+            for full in FULL_CARDS[::5]
+        ]
+        nones = [{**full, gap: None} for gap in FIELDS for full in FULL_CARDS[1::7]]
+        sparse = [
+            {},
+            {"personal_data": True, "runs_on": "public service"},
+            {"harm": "high", "final_say": "model"},
+            {"exact_rule": True},
+            {"runs_on": "public service", "harm": "high", "exact_rule": False, "checkable": True},
+            {"runs_on": "own servers", "final_say": "person", "exact_rule": True},
+            {"harm": "low", "personal_data": False, "exact_rule": True},
+        ]
+        kept = submission.keep({"title": "Letters", "harm": "low", "runs_on": None})
+        return [f(card) for card in (*USE_CASES, *FULL_CARDS, *gaps, *nones, *sparse)], f(kept), submission.value(kept)
+
+    @core
+    def test_decides_by_the_rules(self, submission, dice):
+        """Cards without gaps, facts drawn anew under every title, get the decision of the first rule that applies."""
+        cards = []
+        for title in USE_CASES:
+            for decision in ("reject", "use a program", "human review", "go ahead"):
+                cards.append(
+                    labelled(dice.choice([full for full in FULL_CARDS if decide(full) == decision]), title, dice)
+                )
+        expect_decisions(submission, cards, "ask the five rules in their order, and stop at the first that applies")
+
+    def test_hard_constraints_come_first(self, submission, dice):
+        """Personal data in a public service, or high harm with the model's final say, is rejected, come what may."""
+        for broken in (
+            {"personal_data": True, "runs_on": "public service", "harm": "low"},
+            {"harm": "high", "final_say": "model", "runs_on": "own servers"},
+        ):
+            for exact_rule, checkable in itertools.product((True, False), repeat=2):
+                facts = {**dice.choice(FULL_CARDS), **broken, "exact_rule": exact_rule, "checkable": checkable}
+                card = labelled(facts, dice.choice(USE_CASES), dice)
+                expect.equal(
+                    submission.triage_use_case(card),
+                    "reject",
+                    why="no later rule and no advantage outweighs a hard constraint",
+                )
+
+    def test_each_half_of_a_hard_constraint_is_harmless_alone(self, submission, dice):
+        """Personal data elsewhere, a public service without it, or high harm with a person, is not rejected."""
+        fine = [
+            full
+            for full in FULL_CARDS
+            if decide(full) != "reject"
+            and (
+                full["personal_data"]
+                or full["runs_on"] == "public service"
+                or full["harm"] == "high"
+                or full["final_say"] == "model"
+            )
+        ]
+        expect_decisions(
+            submission,
+            [labelled(facts, dice.choice(USE_CASES), dice) for facts in dice.sample(fine, 24)],
+            "a contracted provider is no public service; one fact alone breaks no hard constraint",
+        )
+
+    def test_the_title_never_decides(self, submission, dice):
+        """The same facts get the same decision under every title and in every industry, or with no title at all."""
+        for facts in dice.sample(FULL_CARDS, 6):
+            cards = [labelled(facts, title, dice) for title in USE_CASES]
+            expect_decisions(
+                submission, [*cards, facts], "decide from the six fields; words in the title prove nothing"
+            )
+
+    def test_asks_when_a_deciding_fact_is_missing(self, submission, dice):
+        """If the unknown fields could change the decision, it is "insufficient information"."""
+        expect_decisions(
+            submission,
+            gap_cards(dice, lambda decision: decision == UNKNOWN, 20),
+            "unknown is not False: the missing fact could change the decision",
+        )
+
+    def test_decides_when_the_missing_fact_does_not_matter(self, submission, dice):
+        """If every way to fill the gaps leads to the same decision, that is the decision."""
+        expect_decisions(
+            submission,
+            gap_cards(dice, lambda decision: decision != UNKNOWN, 24),
+            "try all values of the missing fields: do the decisions differ?",
+        )
+
+    def test_absent_and_none_are_the_same(self, submission, dice):
+        """A field that is left out and one that is None are both unknown; an empty card is not enough."""
+        for facts in dice.sample(FULL_CARDS, 6):
+            gap = dice.choice(list(FIELDS))
+            without = {field: value for field, value in facts.items() if field != gap}
+            expect_decisions(submission, [without, {**without, gap: None}])
+        expect_decisions(submission, [{}, dict.fromkeys(FIELDS), {"title": "Anything", "industry": "law"}])
+
+    def test_leaves_the_card_alone(self, submission, dice):
+        """The card is the same after the call as before."""
+        card = labelled(with_gaps(dice.choice(FULL_CARDS), ["harm", "checkable"], dice), USE_CASES[0], dice)
+        kept = submission.keep(card)
+        expect.equal(submission.triage_use_case(kept), triage(card))
+        expect.equal(submission.value(kept), card, why="filling a gap changed the caller's card: work on a copy")

@@ -1,0 +1,678 @@
+"""Checks for p1_5_pretraining_objectives.
+
+Definitions: Radford et al. 2018, equation 1 (causal) · Devlin et al. 2019, arXiv:1810.04805, section 3.1 (masked) ·
+Raffel et al. 2020, arXiv:1910.10683, section 3.1.4 (spans) · Jelinek et al. 1977 (perplexity).
+"""
+
+import math
+
+import pytest
+import torch
+
+from grader.judge import Exercise, core, expect
+
+SIGMAS = 5  # a right answer leaves five standard deviations about once in two million draws
+
+
+def two_parts(result, what):
+    """The two things that an answer must return, or a sentence about what came instead."""
+    expect.true(isinstance(result, tuple | list) and len(result) == 2, f"it must return two things: {what}", got=result)
+    return result
+
+
+# ---------------------------------------------------------------------------------------------- causal batch
+
+
+def next_tokens(ids, pad_id=None):
+    """Inputs and targets, one row and one position at a time."""
+    rows = ids.reshape(-1, ids.shape[-1]).tolist()
+    inputs = [row[:-1] for row in rows]
+    targets = [[-100 if token == pad_id else token for token in row[1:]] for row in rows]
+    shape = (*ids.shape[:-1], ids.shape[-1] - 1)
+    return tuple(torch.tensor(part, dtype=torch.int64).reshape(shape) for part in (inputs, targets))
+
+
+def padded(rng, lengths, pad_id):
+    """Rows of random ids, never pad_id, filled up with pad_id on the right."""
+    ids = torch.randint(20, 90, (len(lengths), max(lengths)), generator=rng)
+    for row, length in zip(ids, lengths, strict=True):
+        row[length:] = pad_id
+    return ids
+
+
+class TestCausalLmBatch(Exercise, id="objective-causal-batch"):
+    """Exercise objective-causal-batch."""
+
+    def probe(self, submission):
+        """Ragged rows with padding 0 and 3, a bare row, one token alone; and what is left of the argument."""
+        ids = torch.tensor([[5, 8, 3, 0], [7, 2, 0, 0], [4, 6, 9, 11]])
+        kept = submission.keep(ids)
+        return (
+            submission.causal_lm_batch(ids),
+            submission.causal_lm_batch(kept, 0),
+            submission.value(kept),
+            submission.causal_lm_batch(ids, 3),
+            submission.causal_lm_batch(ids[0]),
+            submission.causal_lm_batch(ids[:, :1]),
+        )
+
+    @core
+    @pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 4)], ids=["one row", "a batch", "two batch axes"])
+    def test_the_target_is_the_token_that_follows(self, submission, rng, shape):
+        """The model reads all tokens but the last, and each position's target is the next token of the same row."""
+        ids = torch.randint(10, 500, shape, generator=rng)
+        inputs, targets = two_parts(submission.causal_lm_batch(ids), "inputs and targets")
+        want_inputs, want_targets = next_tokens(ids)
+        expect.close(inputs, want_inputs, why="the inputs are every token but the last of each row")
+        expect.close(targets, want_targets, why="the target at position t is the token at position t + 1")
+
+    @pytest.mark.parametrize("pad_id", [0, 3], ids=["pad id 0", "pad id 3"])
+    def test_padding_is_not_a_target(self, submission, rng, pad_id):
+        """A target that is padding becomes −100, also when the padding id is 0; the inputs keep their padding."""
+        ids = padded(rng, [6, 2, 4], pad_id)
+        inputs, targets = two_parts(submission.causal_lm_batch(ids, pad_id=pad_id), "inputs and targets")
+        want_inputs, want_targets = next_tokens(ids, pad_id)
+        expect.close(targets, want_targets, why="every target that is pad_id must be −100, and no other")
+        expect.close(inputs, want_inputs, why="the −100 belongs in the targets only; is your slice a view on ids?")
+
+    def test_without_a_pad_id_every_target_counts(self, submission, rng):
+        """With pad_id=None no id is treated as padding, 0 included."""
+        ids = padded(rng, [6, 2, 4], 0)
+        _, targets = two_parts(submission.causal_lm_batch(ids), "inputs and targets")
+        expect.close(targets, next_tokens(ids)[1], why="no padding id was given, so 0 is an id like all others")
+
+    def test_padding_on_the_left_is_read_but_not_predicted(self, submission, rng):
+        """What counts is the target, not the input: the first real token after padding is predicted."""
+        ids = padded(rng, [5, 2, 3], 1).flip(-1)
+        _, targets = two_parts(submission.causal_lm_batch(ids, pad_id=1), "inputs and targets")
+        expect.close(targets, next_tokens(ids, 1)[1], why="look for pad_id in the targets, not in the inputs")
+
+    def test_leaves_its_argument_alone(self, submission, rng):
+        """The ids are the same after the call as before."""
+        ids = padded(rng, [4, 2, 3], 0)
+        kept = submission.keep(ids)
+        submission.causal_lm_batch(kept, pad_id=0)
+        expect.close(submission.value(kept), ids, why="a slice is a view: writing −100 into it writes into ids")
+
+    def test_refuses_a_single_token(self, submission):
+        """One token alone has nothing that follows it: ValueError."""
+        expect.raises("ValueError", submission.causal_lm_batch, torch.tensor([[4], [5]]))
+
+
+# ----------------------------------------------------------------------------------------------- causal loss
+
+
+def surprise(logits, ids, ignore_index=-100):
+    """The mean of −log p over the counted tokens, one at a time, in float64."""
+    nll = []
+    for row, tokens in zip(logits.double(), ids.tolist(), strict=True):
+        for scores, token in zip(row[:-1], tokens[1:], strict=True):
+            if token != ignore_index:
+                nll.append(float(torch.logsumexp(scores, 0) - scores[token]))
+    return torch.tensor(sum(nll) / len(nll) if nll else 0.0)
+
+
+def scored(rng, lengths, V, filler=-100):
+    """Logits (B, T, V) and ids (B, T) that end in filler after each row's length."""
+    ids = torch.randint(1, V, (len(lengths), max(lengths)), generator=rng)
+    for row, length in zip(ids, lengths, strict=True):
+        row[length:] = filler
+    return 2 * torch.randn(*ids.shape, V, generator=rng), ids
+
+
+def gradient_of(loss_function, logits, ids):
+    """The gradient that reaches the logits (runs on the learner's side)."""
+    leaf = logits.clone().requires_grad_(True)
+    loss_function(leaf, ids).backward()
+    return leaf.grad
+
+
+class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
+    """Exercise objective-causal-loss."""
+
+    def probe(self, submission):
+        """Full rows, ragged rows, nothing to count, huge logits, another filler, the gradient, a misfit."""
+        logits, ids = scored(torch.Generator().manual_seed(5), [5, 2, 3], 7)
+        full = ids.clamp(min=0)
+        return (
+            submission.causal_lm_loss(logits, full),
+            submission.causal_lm_loss(logits, ids),
+            submission.causal_lm_loss(logits, torch.full_like(ids, -100)),
+            submission.causal_lm_loss(1000 * logits, ids),
+            submission.causal_lm_loss(logits, full, 0),
+            submission.causal_lm_loss(logits, ids.flip(-1)),
+            submission.run(gradient_of, submission.causal_lm_loss, logits, ids),
+            submission.causal_lm_loss(logits[:, :-1], full),
+        )
+
+    @core
+    @pytest.mark.parametrize("shape", [(1, 4, 6), (3, 5, 4), (2, 2, 9)], ids=["one row", "three rows", "two tokens"])
+    def test_scores_the_token_that_follows(self, submission, rng, shape):
+        """The logits at position t are judged by the token at t + 1; the loss is the mean over all tokens, in nats."""
+        logits = 2 * torch.randn(*shape, generator=rng)
+        ids = torch.randint(shape[-1], shape[:2], generator=rng)
+        expect.close(
+            submission.causal_lm_loss(logits, ids),
+            surprise(logits, ids),
+            why="compare logits[:, :-1] with ids[:, 1:], and take the mean of −log p of the right token",
+        )
+
+    def test_padding_does_not_count(self, submission, rng):
+        """Ignored positions add nothing to the sum and nothing to the number of tokens that it is divided by."""
+        logits, ids = scored(rng, [6, 2, 3], 5)
+        expect.close(
+            submission.causal_lm_loss(logits, ids),
+            surprise(logits, ids),
+            why="divide by the number of tokens that count, not by B × (T − 1) and not row by row",
+        )
+
+    def test_every_token_weighs_the_same(self, submission, rng):
+        """A batch of ragged rows gives the token-weighted mean of its rows' losses, not the plain mean."""
+        logits, ids = scored(rng, [9, 2], 4)
+        logits[1] *= 3.0  # the short row has another loss than the long one
+        expect.close(
+            submission.causal_lm_loss(logits, ids),
+            surprise(logits, ids),
+            why="a token of a short row weighs as much as any other",
+        )
+
+    def test_what_counts_is_the_target(self, submission, rng):
+        """After ignored positions at the start of a row, its first real token is scored."""
+        logits, ids = scored(rng, [5, 2, 3], 6)
+        ids = ids.flip(-1)
+        expect.close(
+            submission.causal_lm_loss(logits, ids),
+            surprise(logits, ids),
+            why="look for ignore_index in ids[:, 1:], the tokens to predict",
+        )
+
+    def test_another_ignore_index(self, submission, rng):
+        """Any id can be the one to ignore, and then −100 is not special."""
+        logits, ids = scored(rng, [5, 2, 4], 6, filler=0)
+        expect.close(
+            submission.causal_lm_loss(logits, ids, ignore_index=0),
+            surprise(logits, ids, 0),
+            why="use the argument ignore_index, not the number −100",
+        )
+
+    def test_nothing_to_count_gives_zero(self, submission, rng):
+        """A batch in which every target is ignored has loss 0, not NaN."""
+        logits, ids = scored(rng, [4, 4], 5)
+        expect.close(
+            submission.causal_lm_loss(logits, torch.full_like(ids, -100)),
+            torch.tensor(0.0),
+            why="0 / 0 is NaN: guard the division",
+        )
+
+    def test_large_logits_stay_finite(self, submission, rng):
+        """Logits of ten thousand give a finite loss."""
+        ids = torch.randint(5, (2, 4), generator=rng)
+        logits = (
+            1e4 * torch.nn.functional.one_hot((ids.roll(-1, 1) + 1) % 5, 5).float()
+        )  # sure of a wrong token, everywhere
+        expect.close(
+            submission.causal_lm_loss(logits, ids),
+            surprise(logits, ids),
+            why="log(softmax(x)) underflows to −inf; log_softmax does not",
+        )
+
+    def test_the_gradient_reaches_the_logits(self, submission, rng):
+        """backward() gives each logit p − 1 for the right token and p for the others, over the number that counts."""
+        logits, ids = scored(rng, [4, 2, 3], 5)
+        counted = ids[:, 1:] != -100
+        right = torch.nn.functional.one_hot(ids[:, 1:].clamp(min=0), 5)
+        want = torch.zeros_like(logits)
+        want[:, :-1] = (logits[:, :-1].softmax(-1) - right) * counted[..., None] / counted.sum()
+        expect.close(
+            submission.run(gradient_of, submission.causal_lm_loss, logits, ids),
+            want,
+            atol=1e-6,
+            why="return a tensor that is still connected to the logits: no .item(), no .detach()",
+        )
+
+    def test_refuses_logits_and_ids_that_do_not_fit(self, submission):
+        """Logits and ids of different B or T are a ValueError."""
+        expect.raises(
+            "ValueError", submission.causal_lm_loss, torch.zeros(2, 3, 5), torch.ones(2, 4, dtype=torch.int64)
+        )
+        expect.raises(
+            "ValueError", submission.causal_lm_loss, torch.zeros(2, 4, 5), torch.ones(3, 4, dtype=torch.int64)
+        )
+
+
+# ------------------------------------------------------------------------------------------------ perplexity
+
+
+def branching(token_nll, counts):
+    """Perplexity as the geometric mean of 1/p over all tokens, counted one by one."""
+    each = [nll for nll, count in zip(token_nll, counts, strict=True) for _ in range(count)]
+    return math.exp(math.fsum(each) / len(each))
+
+
+class TestPerplexity(Exercise, id="objective-perplexity"):
+    """Exercise objective-perplexity."""
+
+    def probe(self, submission):
+        """Uneven batches, one batch, an empty batch, an impossible token, no tokens, lengths that differ."""
+        return (
+            submission.perplexity([1.0, 3.0], [30, 10]),
+            submission.perplexity([2.0], [7]),
+            submission.perplexity([0.5, math.nan, 2.0], [4, 0, 1]),
+            submission.perplexity([1.0, math.inf], [4, 1]),
+            submission.perplexity([1.0, math.inf], [4, 0]),
+            submission.perplexity([], []),
+            submission.perplexity([1.0], [0]),
+            submission.perplexity([1.0, 2.0], [3]),
+            submission.perplexity([1.0, 2.0], [3, -1]),
+        )
+
+    @core
+    def test_every_token_weighs_the_same(self, submission, dice):
+        """The mean surprise is taken over tokens, however they were batched, and then exponentiated once."""
+        token_nll = [dice.uniform(0.1, 1.5), dice.uniform(2.0, 4.0), dice.uniform(0.5, 3.0)]
+        counts = [dice.randint(20, 40), dice.randint(2, 6), dice.randint(7, 15)]
+        expect.close(
+            submission.perplexity(token_nll, counts),
+            branching(token_nll, counts),
+            why="weigh each batch's mean by its number of tokens; exponentiate the mean, do not average perplexities",
+        )
+
+    def test_a_fair_choice_of_n_has_perplexity_n(self, submission, dice):
+        """A model that spreads its probability evenly over n tokens has perplexity n."""
+        n = dice.randint(3, 50_000)
+        expect.close(
+            submission.perplexity([math.log(n)] * 2, [3, 8]), float(n), why="the surprise is in nats: the base is e"
+        )
+
+    def test_batching_does_not_matter(self, submission, dice):
+        """Splitting a batch in two, or giving the batches in another order, changes nothing."""
+        a, b, c = (dice.uniform(0.2, 4.0) for _ in range(3))
+        whole = branching([a, b, c], [6, 1, 9])
+        expect.close(submission.perplexity([a, b, a, c], [2, 1, 4, 9]), whole, why="one token, one vote")
+        expect.close(submission.perplexity([c, a, b], [9, 6, 1]), whole, why="one token, one vote")
+
+    def test_a_batch_without_tokens_says_nothing(self, submission, dice):
+        """A batch of 0 tokens is left out, even where its mean is NaN or infinite."""
+        a, b = dice.uniform(0.2, 2.0), dice.uniform(2.0, 4.0)
+        for empty in (9.0, math.nan, math.inf):
+            expect.close(
+                submission.perplexity([a, empty, b], [3, 0, 2]),
+                branching([a, b], [3, 2]),
+                why="0 × NaN is NaN: skip batches of 0 tokens",
+            )
+
+    def test_an_impossible_token_makes_it_infinite(self, submission):
+        """One token that the model held for impossible has infinite surprise: the perplexity is infinite."""
+        expect.close(
+            submission.perplexity([1.0, math.inf, 0.5], [5, 1, 3]),
+            math.inf,
+            why="infinite surprise must not be dropped",
+        )
+
+    def test_refuses_what_has_no_mean(self, submission):
+        """No tokens at all, lists of different length, or a negative count are a ValueError."""
+        for token_nll, counts in (
+            ([], []),
+            ([1.0, 2.0], [0, 0]),
+            ([1.0, 2.0], [3]),
+            ([1.0], [3, 4]),
+            ([1.0, 2.0], [3, -1]),
+        ):
+            expect.raises("ValueError", submission.perplexity, token_nll, counts)
+
+
+# ---------------------------------------------------------------------------------------------- masked batch
+
+VOCAB, MASK, SPECIAL = 1000, 3, (0, 1, 2, 3)  # a large vocabulary: a random id is rarely the original
+
+
+def seeded(seed):
+    """A generator on the learner's side."""
+    return torch.Generator().manual_seed(seed)
+
+
+def sentences(rng, rows, length):
+    """Rows 1 … 2 of ordinary ids, the last three padded with 0 in every other row."""
+    ids = torch.randint(4, VOCAB, (rows, length), generator=rng)
+    ids[:, 0], ids[:, -1] = 1, 2
+    ids[::2, -3:] = torch.tensor([2, 0, 0])
+    return ids
+
+
+def seed_from(rng):
+    return int(torch.randint(1 << 40, (), generator=rng))
+
+
+def masked(submission, rng, ids, p, *, mask_id=MASK, vocab_size=VOCAB, special_ids=SPECIAL):
+    """Call the answer with a fresh generator; returns inputs and labels."""
+    result = submission.mlm_batch(ids, submission.run(seeded, seed_from(rng)), p, mask_id, vocab_size, special_ids)
+    inputs, labels = two_parts(result, "inputs and labels")
+    for part in (inputs, labels):
+        expect.true(
+            isinstance(part, torch.Tensor) and part.shape == ids.shape and part.dtype == torch.int64,
+            "inputs and labels must be int64 tensors of the shape of ids",
+            got=part,
+        )
+    return inputs, labels
+
+
+def near(count, n, chance, sentence, why):
+    """A binomial count must lie within five standard deviations of its mean."""
+    count, n = int(count), int(n)
+    spread = SIGMAS * math.sqrt(n * chance * (1 - chance))
+    expect.true(
+        abs(count - n * chance) <= spread,
+        f"{sentence}: {count} of {n} (about {n * chance:.0f} ± {spread:.0f} expected)",
+        why=why,
+    )
+
+
+class TestMlmBatch(Exercise, id="objective-masked-batch"):
+    """Exercise objective-masked-batch."""
+
+    def probe(self, submission):
+        """Shares rounded to tenths (the draws differ from answer to answer), special tokens, seeds, arguments."""
+        ids = sentences(torch.Generator().manual_seed(6), 1500, 12)
+        special = torch.isin(ids, torch.tensor(SPECIAL))
+        kept, generator = submission.keep(ids), submission.run(seeded, 1)
+        first = submission.mlm_batch(kept, generator, 0.4, MASK, VOCAB, SPECIAL)
+        second = submission.mlm_batch(ids, generator, 0.4, MASK, VOCAB, SPECIAL)
+        again = submission.mlm_batch(ids, submission.run(seeded, 1), 0.4, MASK, VOCAB, SPECIAL)
+        few = submission.mlm_batch(torch.full((300, 9), 5), submission.run(seeded, 2), 1.0, 4, 8, [3])
+        changed = bool((submission.value(kept) != ids).any())
+        outside = submission.mlm_batch(ids[:2], submission.run(seeded, 3), 1.5, MASK, VOCAB, SPECIAL)
+        refuses = not isinstance(outside, tuple | list)
+        try:
+            inputs, labels = first
+            chosen = (labels != -100) & ~special  # special tokens would blur the shares
+            got, was = inputs[chosen], ids[chosen]
+            fates = got == MASK, got == was, (got != MASK) & (got != was)
+            shares = [round(float(share.double().mean()), 1) for share in (chosen[~special], *fates)]
+            hidden, number = (chosen & (inputs == MASK)).sum(1), chosen.sum(1)
+            truths = (
+                (labels[special] == -100).all(),
+                (labels[chosen] == was).all(),
+                (inputs[~chosen] == ids[~chosen]).all(),
+                ((hidden > 0) & (hidden < number)).sum() > 300,  # rows of mixed fates
+                len(set(map(tuple, chosen.tolist()))) > 100,
+                len(set(number.tolist())) > 3,
+                torch.equal(inputs, second[0]),
+                torch.equal(inputs, again[0]),
+                changed,
+                refuses,
+            )
+            return shares, [bool(truth) for truth in truths], sorted(set(few[0].flatten().tolist()))
+        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+            return type(error).__name__, changed, refuses
+
+    @core
+    def test_labels_hold_the_hidden_originals(self, submission, rng):
+        """Labels are the originals of the chosen tokens and −100 elsewhere; only chosen tokens differ in inputs."""
+        ids = sentences(rng, 60, 11)
+        inputs, labels = masked(submission, rng, ids, 0.5)
+        chosen = labels != -100
+        expect.true(
+            bool(chosen.any()) and bool((~chosen).any()),
+            "with p = 0.5 some tokens are chosen and some are not",
+            got=labels,
+        )
+        expect.close(
+            labels[chosen], ids[chosen], why="a label is the original id, not what the model reads in its place"
+        )
+        expect.close(inputs[~chosen], ids[~chosen], why="a token that was not chosen (label −100) must stay as it was")
+        expect.true(bool((inputs[chosen] == MASK).any()), "most chosen tokens must become mask_id", got=inputs)
+
+    @pytest.mark.parametrize("p", [0.15, 0.4])
+    def test_each_ordinary_token_is_chosen_with_chance_p(self, submission, rng, p):
+        """The share of ordinary tokens with a label is p, within five standard deviations."""
+        ids = sentences(rng, 2500, 12)
+        _, labels = masked(submission, rng, ids, p)
+        ordinary = ~torch.isin(ids, torch.tensor(SPECIAL))
+        near(
+            (labels[ordinary] != -100).sum(),
+            ordinary.sum(),
+            p,
+            "tokens with a label",
+            "a chosen token gets its label whatever becomes of it in the inputs, unchanged ones too",
+        )
+
+    @pytest.mark.parametrize("p", [0.0, 1.0])
+    def test_none_and_all(self, submission, rng, p):
+        """p = 0 chooses nothing and changes nothing; p = 1 chooses every ordinary token."""
+        ids = sentences(rng, 5, 9)
+        inputs, labels = masked(submission, rng, ids, p)
+        ordinary = ~torch.isin(ids, torch.tensor(SPECIAL))
+        expect.close(
+            labels,
+            torch.where(ordinary, ids, -100) if p else torch.full_like(ids, -100),
+            why="p is the chance to be chosen",
+        )
+        if not p:
+            expect.close(inputs, ids, why="nothing was chosen, so nothing may change")
+
+    @pytest.mark.parametrize("kind", [list, tuple, set])
+    def test_special_tokens_are_never_chosen(self, submission, rng, kind):
+        """No id of special_ids is changed or gets a label, even with p = 1; special_ids may be empty."""
+        ids = sentences(rng, 40, 9)
+        inputs, labels = masked(submission, rng, ids, 1.0, special_ids=kind(SPECIAL))
+        special = torch.isin(ids, torch.tensor(SPECIAL))
+        expect.close(
+            labels[special], torch.full_like(ids[special], -100), why="padding and separators carry nothing to learn"
+        )
+        expect.close(inputs[special], ids[special], why="special tokens must stay as they are")
+        _, labels = masked(submission, rng, ids, 1.0, special_ids=kind())
+        expect.close(labels, ids, why="special_ids may be empty, and then every token is ordinary")
+
+    def test_eighty_ten_ten(self, submission, rng):
+        """Of the chosen tokens 80 % become mask_id, 10 % a random id and 10 % stay, within five standard deviations."""
+        ids = sentences(rng, 4000, 13)
+        inputs, labels = masked(submission, rng, ids, 0.4)
+        chosen = labels != -100
+        n, got, was = chosen.sum(), inputs[chosen], ids[chosen]
+        hit = 0.1 / VOCAB  # a random id is mask_id, or the original, once in VOCAB times
+        near(
+            (got == MASK).sum(),
+            n,
+            0.8 + hit,
+            "chosen tokens that became mask_id",
+            "each chosen token becomes mask_id with chance 0.8",
+        )
+        near(
+            (got == was).sum(),
+            n,
+            0.1 + hit,
+            "chosen tokens that stayed",
+            "each chosen token stays with chance 0.1, and keeps its label",
+        )
+        near(
+            ((got != was) & (got != MASK)).sum(),
+            n,
+            0.1 - 2 * hit,
+            "chosen tokens that became another id",
+            "each chosen token becomes a random id with chance 0.1",
+        )
+
+    def test_random_ids_come_from_the_whole_vocabulary(self, submission, rng):
+        """The random replacement can be any id from 0 to vocab_size − 1, also one that the batch does not hold."""
+        ids = torch.where(torch.rand(2000, 12, generator=rng) < 0.5, 2, 5)
+        inputs, _ = masked(submission, rng, ids, 1.0, mask_id=4, vocab_size=8, special_ids=[3])
+        expect.true(bool(((inputs >= 0) & (inputs < 8)).all()), "every id must lie in 0 … vocab_size − 1", got=inputs)
+        counts = torch.bincount(inputs.flatten(), minlength=8)
+        for token in (0, 1, 6, 7):  # about 300 each: half of that is nine standard deviations away
+            expect.true(
+                int(counts[token]) > 150,
+                f"id {token} is drawn {int(counts[token])} times of about 300",
+                why="draw from 0 … vocab_size − 1, both ends included",
+            )
+        expect.true(
+            int(counts[[0, 1, 6, 7]].max()) < 900,
+            "one random id is drawn far more often than the others",
+            got=counts,
+            why="each random replacement is a draw of its own, uniform over the vocabulary",
+        )
+
+    def test_each_token_draws_for_itself(self, submission, rng):
+        """Rows differ in their pattern and number of chosen tokens, and the chosen tokens of a row fare differently."""
+        ids = torch.randint(4, VOCAB, (64, 8), generator=rng)
+        _, labels = masked(submission, rng, ids, 0.5)
+        chosen = labels != -100
+        expect.true(
+            len(set(map(tuple, chosen.tolist()))) > 20,
+            "the rows of a batch share their pattern of chosen tokens",
+            why="draw one number for every token",
+        )
+        expect.true(
+            len(set(chosen.sum(1).tolist())) > 1,
+            "every row has the same number of chosen tokens",
+            why="choose each token by a draw of its own",
+        )
+        inputs, _ = masked(submission, rng, ids, 1.0)
+        hidden = (inputs == MASK).sum(1)
+        expect.true(
+            bool(((hidden > 0) & (hidden < 8)).any()),
+            "all chosen tokens of a row share one fate",
+            why="draw mask, random or unchanged for every token",
+        )
+
+    def test_one_generator_state_gives_one_batch(self, submission, rng):
+        """The same seed gives the same batch, and a second call with the same generator gives another one."""
+        ids, seed = sentences(rng, 30, 12), seed_from(rng)
+        generator = submission.run(seeded, seed)
+        first = submission.mlm_batch(ids, generator, 0.4, MASK, VOCAB, SPECIAL)
+        second = submission.mlm_batch(ids, generator, 0.4, MASK, VOCAB, SPECIAL)
+        again = submission.mlm_batch(ids, submission.run(seeded, seed), 0.4, MASK, VOCAB, SPECIAL)
+        expect.close(list(again), list(first), why="give generator=rng to every draw")
+        expect.true(
+            not torch.equal(first[1], second[1]),
+            "two calls in a row choose the same tokens",
+            why="do not seed the generator yourself",
+        )
+
+    def test_leaves_its_argument_alone(self, submission, rng):
+        """The ids are the same after the call as before."""
+        ids = sentences(rng, 8, 10)
+        kept = submission.keep(ids)
+        submission.mlm_batch(kept, submission.run(seeded, seed_from(rng)), 0.9, MASK, VOCAB, SPECIAL)
+        expect.close(submission.value(kept), ids, why="make new tensors: clone before you write")
+
+    def test_refuses_an_impossible_p(self, submission, rng):
+        """A p below 0 or above 1 is a ValueError."""
+        for p in (-0.1, 1.5):
+            expect.raises(
+                "ValueError",
+                submission.mlm_batch,
+                sentences(rng, 2, 9),
+                submission.run(seeded, 1),
+                p,
+                MASK,
+                VOCAB,
+                SPECIAL,
+            )
+
+
+# ------------------------------------------------------------------------------------------------- T5 spans
+
+
+def cut(ids, spans, sentinels):
+    """The same by walking over the tokens: a sentinel where a span begins, and into the target what a span covers."""
+    order = sorted(spans)
+    inputs, targets = [], []
+    for position, token in enumerate(ids):
+        inside = next((n for n, (start, end) in enumerate(order) if start <= position < end), None)
+        if inside is None:
+            inputs.append(token)
+            continue
+        if position == order[inside][0]:
+            inputs.append(sentinels[inside])
+            targets.append(sentinels[inside])
+        targets.append(token)
+    return inputs, [*targets, sentinels[len(order)]]
+
+
+def same_parts(result, want):
+    inputs, targets = two_parts(result, "inputs and targets")
+    expect.equal(inputs, want[0], why="inputs: every span gives way to one sentinel, all other tokens stay")
+    expect.equal(targets, want[1], why="targets: for each span its sentinel and its tokens, then the next sentinel")
+
+
+SENTINELS = [907, 903, 950, 911, 920]  # no arithmetic leads from one to the next
+
+
+class TestT5Spans(Exercise, id="objective-t5-spans"):
+    """Exercise objective-t5-spans."""
+
+    def probe(self, submission):
+        """Spans in and out of order, touching, at both ends, none, all; wrong ones; and the arguments afterwards."""
+        ids = list(range(11, 19))
+        kept = [submission.keep(value) for value in (ids, [(5, 7), (1, 2)], SENTINELS)]
+        cases = [[(1, 3), (5, 6)], [(2, 5), (5, 6)], [(0, 2), (6, 8)], [], [(0, 8)]]
+        wrong = [[(1, 4), (3, 5)], [(2, 2)], [(5, 9)], [(-2, 3)], [(4, 2)]]
+        return (
+            *(submission.t5_spans(ids, spans, SENTINELS) for spans in cases),
+            submission.t5_spans(*kept),
+            *(submission.value(value) for value in kept),
+            *(submission.t5_spans(ids, spans, SENTINELS) for spans in wrong),
+            submission.t5_spans(ids, [(1, 3), (5, 6)], SENTINELS[:2]),
+        )
+
+    @core
+    def test_spans_move_to_the_target(self, submission, dice):
+        """Each span gives way to one sentinel, and the target lists each sentinel with the tokens it stands for."""
+        ids = [dice.randint(10, 899) for _ in range(12)]
+        spans = [(1, 3), (5, 6), (8, 11)]
+        same_parts(submission.t5_spans(ids, spans, SENTINELS), cut(ids, spans, SENTINELS))
+
+    def test_every_span_has_its_own_sentinel(self, submission, dice):
+        """Sentinels are used from the first on, one a span and one more to end the target; spare ones stay unused."""
+        ids = [dice.randint(10, 899) for _ in range(9)]
+        for spans in ([(4, 6)], [(0, 1), (2, 4), (7, 8)]):
+            inputs, targets = two_parts(submission.t5_spans(ids, spans, SENTINELS), "inputs and targets")
+            used = len(spans)
+            expect.equal(
+                [token for token in inputs if token >= 900], SENTINELS[:used], why="no sentinel may stand for two spans"
+            )
+            expect.equal(
+                [token for token in targets if token >= 900],
+                SENTINELS[: used + 1],
+                why="one sentinel more than spans, to end the target",
+            )
+
+    def test_spans_in_any_order(self, submission, dice):
+        """The order of the spans in the list does not matter: the first span in the text gets the first sentinel."""
+        ids = [dice.randint(10, 899) for _ in range(11)]
+        spans = [(6, 8), (0, 2), (3, 4)]
+        same_parts(submission.t5_spans(ids, spans, SENTINELS), cut(ids, spans, SENTINELS))
+
+    def test_spans_that_touch_or_reach_the_ends(self, submission, dice):
+        """Spans at both ends, spans that touch, and a span over everything work like any other."""
+        ids = [dice.randint(10, 899) for _ in range(7)]
+        for spans in ([(0, 2), (5, 7)], [(1, 3), (3, 4)], [(0, 7)], [(2, 3), (3, 6), (6, 7)]):
+            same_parts(submission.t5_spans(ids, spans, SENTINELS), cut(ids, spans, SENTINELS))
+
+    def test_repeated_tokens(self, submission):
+        """Positions count, not values: a token that also stands elsewhere is cut out only where its span is."""
+        ids = [7, 7, 8, 7, 8, 7, 7]
+        for spans in ([(2, 4)], [(3, 5), (5, 6)]):
+            same_parts(submission.t5_spans(ids, spans, SENTINELS), cut(ids, spans, SENTINELS))
+
+    def test_no_spans(self, submission, dice):
+        """Without spans the inputs are the ids and the target is the first sentinel alone."""
+        ids = [dice.randint(10, 899) for _ in range(5)]
+        same_parts(submission.t5_spans(ids, [], SENTINELS), (ids, SENTINELS[:1]))
+
+    def test_leaves_its_arguments_alone(self, submission, dice):
+        """ids, spans and sentinels are the same after the call as before."""
+        arguments = [dice.randint(10, 899) for _ in range(8)], [(5, 7), (1, 3)], SENTINELS[:3]
+        kept = [submission.keep(value) for value in arguments]
+        submission.t5_spans(*kept)
+        for handle, before in zip(kept, arguments, strict=True):
+            expect.equal(
+                submission.value(handle), before, why="make new lists; sorted() does, .sort() and .pop() do not"
+            )
+
+    def test_refuses_spans_that_make_no_sense(self, submission):
+        """Spans that overlap, are empty or reach outside, and too few sentinels, are a ValueError."""
+        ids = list(range(10, 18))
+        for spans in ([(1, 4), (3, 5)], [(0, 8), (2, 3)], [(2, 2)], [(5, 4)], [(6, 9)], [(-3, 2)]):
+            expect.raises("ValueError", submission.t5_spans, ids, spans, SENTINELS)
+        expect.raises("ValueError", submission.t5_spans, ids, [(1, 2), (4, 5)], SENTINELS[:2])

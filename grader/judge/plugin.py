@@ -1,0 +1,124 @@
+"""The pytest plugin that gives checks their fixtures and turns their endings into CheckResults."""
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from grader.judge.exercise import Exercise
+from grader.judge.expect import Mismatch
+from grader.judge.outcome import CheckResult, Outcome
+from grader.judge.show import show, show_call
+from grader.seam import LearnerError, LearnerGone, LearnerTimeout, SeamError, Submission
+
+UNUSABLE = (TypeError, AttributeError, ValueError, LookupError, RuntimeError, ArithmeticError)  # what a value of the wrong kind ends in
+PATIENCE = 2  # checks that may run into their time limit before the rest is left out
+
+
+class JudgePlugin:
+    """One run over the checks of one exercise.
+
+    `make_submission` gives a fresh `submission` for every check; `seed` makes all fresh inputs reproducible.
+    """
+
+    def __init__(self, make_submission: Callable[[], Submission], seed: int) -> None:
+        self.make_submission, self.seed = make_submission, seed
+        self.results: dict[str, CheckResult] = {}
+        self.collection_error = ""
+        self.current: Submission | None = None
+
+    @pytest.fixture
+    def submission(self) -> Submission:
+        """The learner's work."""
+        self.current = self.make_submission()
+        return self.current
+
+    @pytest.fixture
+    def rng(self, request: pytest.FixtureRequest) -> torch.Generator:
+        """Fresh tensors: seeded by the run and the check."""
+        return torch.Generator().manual_seed(self._seed_of(request.node))
+
+    @pytest.fixture
+    def dice(self, request: pytest.FixtureRequest) -> random.Random:
+        """Fresh plain choices: seeded by the run and the check."""
+        return random.Random(self._seed_of(request.node))
+
+    def _seed_of(self, node: Any) -> int:
+        return int.from_bytes(hashlib.sha256(f"{self.seed}:{node.name}".encode()).digest()[:6], "big")
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.collection_error = str(report.longrepr)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.current = None
+        slow = sum(result.outcome is Outcome.TOO_SLOW for result in self.results.values())
+        if slow >= PATIENCE:
+            raise LearnerTimeout("not run: earlier checks were too slow")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        report = yield
+        if call.when == "call" or call.excinfo is not None:
+            self._record(item, call)
+        return report
+
+    def _record(self, item: Any, call: pytest.CallInfo[None]) -> None:
+        error = call.excinfo.value if call.excinfo else None
+        function, cls = item.function, item.cls
+        hidden = bool(issubclass(cls, Exercise) and cls.hidden)
+        name = ("hidden: " if hidden else "") + function.__name__
+        sentence = " ".join((function.__doc__ or function.__name__.removeprefix("test_").replace("_", " ")).split())
+        result = CheckResult(name, sentence, Outcome.PASSED, getattr(function, "is_core", False), hidden, seconds=call.duration)
+        if error is not None:
+            result = self._explain(result, error)
+        before = self.results.get(name)
+        if before is None or (before.outcome is Outcome.PASSED and result.outcome is not Outcome.PASSED):
+            self.results[name] = replace(result, seconds=result.seconds + (before.seconds if before else 0.0))
+        else:
+            self.results[name] = replace(before, seconds=before.seconds + result.seconds)
+
+    def _explain(self, result: CheckResult, error: BaseException) -> CheckResult:
+        call, got = self._last_call()
+        told = replace(result, call=call, got=got)
+        if isinstance(error, Mismatch):
+            return replace(told, outcome=Outcome.FAILED, problem=error.problem, got=error.got or got, want=error.want, why=error.why)
+        if isinstance(error, LearnerError):
+            return _learner_error(told, error)
+        if isinstance(error, LearnerTimeout):
+            return replace(told, outcome=Outcome.TOO_SLOW, problem=str(error), got="")
+        if isinstance(error, LearnerGone):
+            return replace(told, outcome=Outcome.LEARNER_ERROR, problem=f"your code ended its process: {error}", got="")
+        if isinstance(error, AssertionError | pytest.fail.Exception):
+            return replace(told, outcome=Outcome.FAILED, problem=str(error)[:500] or "this does not hold")
+        if isinstance(error, SeamError) or (call and isinstance(error, UNUSABLE)):
+            # the reference never gets here (the author's gate runs it over many seeds): what came back can't be used
+            return replace(told, outcome=Outcome.FAILED, problem=f"what came back can't be used here ({_short(error)})")
+        return replace(told, outcome=Outcome.COULD_NOT_CHECK, problem=f"the check itself broke: {_short(error)}")
+
+    def _last_call(self) -> tuple[str, str]:
+        calls = list(getattr(self.current, "calls", ()))
+        if not calls:
+            return "", ""
+        last = calls[-1]
+        return show_call(last.name, last.args, last.kwargs), show(last.result) if last.error is None else last.error
+
+
+def _learner_error(told: CheckResult, error: LearnerError) -> CheckResult:
+    if error.kind == "NotImplementedError":
+        return replace(told, outcome=Outcome.NOT_ATTEMPTED, problem="the stub is still there", got="")
+    if error.kind == "NameError" and error.message.endswith("is not defined") and not error.line:
+        return replace(told, outcome=Outcome.NOT_ATTEMPTED, problem=f"{error.message}: run the answer cell first", got="")
+    return replace(told, outcome=Outcome.LEARNER_ERROR, problem=f"{error.kind}: {error.message}", line=error.line, got="")
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]

@@ -1,0 +1,187 @@
+"""Values into bytes. What a type's own methods say is not believed: the built-in base class reads the value."""
+from __future__ import annotations
+
+import contextlib
+import enum
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from grader.seam import arrays
+from grader.seam.values import CodecError, ExceptionInfo, Limits, Name, Ref, Source, Token, safe_str
+
+Replace = Callable[[object], Token]
+Put = Callable[["Writer", Any, int], None]
+
+TENSOR_COST = 20  # items that one tensor or array counts for: it costs far more than an int
+MAX_TEXT = 200  # characters of an exception's or a type's name
+_INT64 = 1 << 63
+
+
+class Writer:
+    """One message under construction."""
+
+    def __init__(self, limits: Limits, replace: Replace | None) -> None:
+        self.limits, self.replace = limits, replace
+        self.parts: list[bytes] = []
+        self.size = self.items = 0
+
+    def put(self, value: object, depth: int) -> None:
+        """Add one value."""
+        self.count(1)
+        if depth > self.limits.depth:
+            raise CodecError("the value is nested too deeply")
+        (_EXACT.get(type(value)) or _by_kind(type(value)))(self, value, depth)
+
+    def count(self, items: int) -> None:
+        self.items += items
+        if self.items > self.limits.items:
+            raise CodecError(f"the value has more than {self.limits.items} items")
+
+    def raw(self, *parts: bytes) -> None:
+        self.size += sum(map(len, parts))
+        if self.size > self.limits.bytes:
+            raise CodecError(f"the value needs more than {self.limits.bytes} bytes")
+        self.parts += parts
+
+    def block(self, tag: bytes, *blocks: bytes) -> None:
+        self.raw(tag)
+        for block in blocks:
+            self.raw(struct.pack("<I", len(block)), block)
+
+    def constant(self, value: object, depth: int) -> None:
+        self.raw(b"0" if value is None else b"1" if value is True else b"2" if value is False else b"3")
+
+    def scalar(self, value: Any, depth: int) -> None:
+        """A NumPy number, as the Python number that it is."""
+        kind = {"b": bool, "i": int, "u": int, "f": float, "c": complex}[value.dtype.kind]
+        self.put(kind(value), depth)
+
+    def integer(self, value: int, depth: int) -> None:
+        size = int.bit_length(value) // 8 + 1
+        if size > self.limits.int_bytes:
+            raise CodecError("an integer is too large")
+        self.block(b"i", int.to_bytes(value, size, "little", signed=True))
+
+    def real(self, value: float, depth: int) -> None:
+        self.raw(b"f", struct.pack("<d", value))
+
+    def complex(self, value: complex, depth: int) -> None:
+        self.raw(b"j", struct.pack("<2d", value.real, value.imag))
+
+    def text(self, value: str, depth: int) -> None:
+        self.block(b"s", _utf8(str.__str__(value)))
+
+    def binary(self, value: bytes | bytearray, depth: int) -> None:
+        self.block(b"b", bytes(value))
+
+    def list(self, value: Any, depth: int) -> None:
+        self.sequence(b"l", b"LF", [*list.__iter__(value)], depth)
+
+    def tuple(self, value: Any, depth: int) -> None:
+        self.sequence(b"t", b"UW", [*tuple.__iter__(value)], depth)
+
+    def set(self, value: Any, depth: int) -> None:
+        self.sequence(b"S", b"", [*set.__iter__(value)], depth)
+
+    def frozenset(self, value: Any, depth: int) -> None:
+        self.sequence(b"Z", b"", [*frozenset.__iter__(value)], depth)
+
+    def sequence(self, tag: bytes, packed: bytes, items: Any, depth: int) -> None:
+        kinds = set(map(type, items)) if packed else None
+        if kinds in ({int}, {float}):  # token ids and probabilities: packed, for speed
+            with contextlib.suppress(struct.error):  # an integer of more than 64 bits
+                numbers = struct.pack(f"<{len(items)}{'q' if kinds == {int} else 'd'}", *items)
+                self.count(len(items))
+                self.block(packed[:1] if kinds == {int} else packed[1:], numbers)
+                return
+        self.raw(tag, struct.pack("<I", len(items)))
+        for item in items:
+            self.put(item, depth + 1)
+
+    def dict(self, value: Any, depth: int) -> None:
+        # an OrderedDict keeps an order of its own, which move_to_end() changes
+        pairs = OrderedDict.items(value) if isinstance(value, OrderedDict) else dict.items(value)
+        self.raw(b"d", struct.pack("<I", len(pairs)))
+        for key, item in pairs:
+            self.put(key, depth + 1)
+            self.put(item, depth + 1)
+
+    def slice(self, value: Any, depth: int) -> None:
+        self.raw(b"c")
+        for item in (value.start, value.stop, value.step):
+            self.put(item, depth + 1)
+
+    def range(self, value: Any, depth: int) -> None:
+        ends = (value.start, value.stop, value.step)
+        if not all(-_INT64 <= end < _INT64 for end in ends) or value[self.limits.items :]:
+            raise CodecError("a range is too long")  # a check may well build a list of it
+        self.raw(b"r", struct.pack("<3q", *ends))
+
+    def array(self, value: Any, depth: int) -> None:
+        if not arrays.is_plain(value):
+            self.token(value, depth)
+            return
+        self.count(TENSOR_COST)
+        parts = arrays.take_apart(value, self.limits.bytes - self.size)
+        shape = struct.pack(f"<{len(parts.shape)}Q", *parts.shape)
+        is_tensor = issubclass(type(value), torch.Tensor)
+        self.block(b"T" if is_tensor else b"A", _utf8(parts.dtype), shape, parts.data)
+        if is_tensor:
+            for item in arrays.gradient(value):
+                self.put(item, depth + 1)
+
+    def dtype(self, value: torch.dtype, depth: int) -> None:
+        self.block(b"D", _utf8(str(value).removeprefix("torch.")))
+
+    def device(self, value: torch.device, depth: int) -> None:
+        self.block(b"V", _utf8(str(value)))
+
+    def exception(self, value: BaseException, depth: int) -> None:
+        self.block(b"E", _utf8(type(value).__name__[:MAX_TEXT]), _utf8(safe_str(value)))
+
+    def told_exception(self, value: ExceptionInfo, depth: int) -> None:
+        self.block(b"E", _utf8(value.kind[:MAX_TEXT]), _utf8(value.message))
+
+    def token(self, value: object, depth: int) -> None:
+        if not isinstance(value, Ref | Name | Source):
+            if self.replace is None:
+                raise CodecError(f"a {type(value).__name__} can't cross")
+            value = self.replace(value)
+        if isinstance(value, Ref):
+            self.block(b"R", struct.pack("<Q", value.id), _utf8(value.type_name[:MAX_TEXT]))
+        elif isinstance(value, Name):
+            self.block(b"G", _utf8(value.path))
+        else:
+            self.block(b"P", _utf8(value.name), _utf8(value.text))
+
+
+_EXACT: dict[type, Put] = {
+    type(None): Writer.constant, bool: Writer.constant, type(...): Writer.constant, int: Writer.integer,
+    float: Writer.real, complex: Writer.complex, str: Writer.text, bytes: Writer.binary, bytearray: Writer.binary,
+    list: Writer.list, tuple: Writer.tuple, set: Writer.set, frozenset: Writer.frozenset, dict: Writer.dict,
+    slice: Writer.slice, range: Writer.range, torch.Tensor: Writer.array, np.ndarray: Writer.array,
+    torch.dtype: Writer.dtype, torch.device: Writer.device, ExceptionInfo: Writer.told_exception,
+    Ref: Writer.token, Name: Writer.token, Source: Writer.token,
+}  # fmt: skip
+_KINDS: list[tuple[type | tuple[type, ...], Put]] = [
+    (enum.Enum, Writer.token),  # before int and str: members of an enum stay behind
+    ((torch.Tensor, np.ndarray), Writer.array),
+    ((np.bool_, np.number), Writer.scalar),
+    *((kind, _EXACT[kind]) for kind in (int, float, complex, str, bytes, bytearray)),
+    *((kind, _EXACT[kind]) for kind in (list, tuple, set, frozenset, dict)),
+    (BaseException, Writer.exception),
+]
+
+
+def _by_kind(kind: type) -> Put:
+    """How to write a subclass. By its type, not by isinstance(), which believes `__class__`."""
+    return next((put for kinds, put in _KINDS if issubclass(kind, kinds)), Writer.token)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

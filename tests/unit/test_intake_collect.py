@@ -1,0 +1,217 @@
+"""Folders, flat LMS downloads and zips all end in `submitted/<student>/<part>/<lesson>.ipynb`, and nothing is lost."""
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from grader.folders import Folders
+from grader.intake import Collected, collect
+from tests import made_up
+from tests.made_up import PART, STEM, data, lesson, solved
+
+FILE = f"{STEM}.ipynb"
+OTHER = "p1_2_products"
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path / "build")
+
+
+def put(root: Path, *paths: str, content: bytes | None = None) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data(solved()) if content is None else content)
+    return root
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def run(root: Path, folders: Folders, **options: str) -> Collected:
+    return collect(root, made_up.library(), folders, **options)
+
+
+def found(folders: Folders) -> list[str]:
+    return sorted(path.relative_to(folders.submitted).as_posix() for path in folders.submitted.rglob("*.ipynb"))
+
+
+def said(collected: Collected) -> str:
+    rows = [finding.message for finding in collected.findings]
+    rows += [finding["message"] for parts in collected.records.values() for record in parts.values()
+             for lesson_row in record["lessons"].values() for finding in lesson_row["findings"]]
+    return "\n".join(rows)
+
+
+LAYOUTS = {
+    "a folder each": (f"ada/{FILE}", "ada"),
+    "with the part's folder": (f"ada/{PART}/{FILE}", "ada"),
+    "nbgrader's folder": (f"submitted/ada/{PART}/{FILE}", "ada"),
+    "flat": (f"ada_{FILE}", "ada"),
+    "flat with an underscore": (f"ada_love_{FILE}", "ada_love"),
+    "canvas": (f"adalovelace_12345_67890_{FILE}", "adalovelace"),
+    "canvas, late, second try": (f"adalovelace_late_12345_67890_{STEM}-1.ipynb", "adalovelace"),
+    "moodle": (f"Ada Lovelace_123456_assignsubmission_file_/{FILE}", "Ada-Lovelace"),
+    "named after the student": ("ada.ipynb", "ada"),
+    "browser's second download": (f"ada/{STEM} (1).ipynb", "ada"),
+    "colab's copy": (f"ada/Copy of {FILE}", "ada"),
+    "another name": ("ada/homework final v2.ipynb", "ada"),
+    "saved as text": (f"ada/{FILE}.txt", "ada"),
+    "upper case": ("ada/HOMEWORK.IPYNB", "ada"),
+}
+
+
+@pytest.mark.parametrize(("path", "student"), LAYOUTS.values(), ids=LAYOUTS)
+def test_layouts(path: str, student: str, tmp_path: Path, folders: Folders) -> None:
+    collected = run(put(tmp_path / "handed-in", path), folders)
+    assert f"{student}/{PART}/{FILE}" in found(folders)
+    assert student in collected.students
+    record = json.loads((folders.intake / student / f"{PART}.json").read_text())
+    assert record["lessons"][STEM]["status"] == "rebuilt"
+    assert record["lessons"][STEM]["answered"] == ["sum-two", "sum-many"]
+
+
+@pytest.mark.parametrize("top", ["", "everyone/"])
+def test_zips_with_and_without_a_folder_around(top: str, tmp_path: Path, folders: Folders) -> None:
+    content = data(solved())
+    path = tmp_path / "class.zip"
+    path.write_bytes(zipped({f"{top}ada/{FILE}": content, f"{top}bob/{PART}/{FILE}": content, "__MACOSX/ada/._x.ipynb": b"x"}))
+    assert run(path, folders).students == ("ada", "bob")
+    assert found(folders) == [f"ada/{PART}/{FILE}", f"bob/{PART}/{FILE}"]
+
+
+def test_zips_that_submit_made_are_read_inside_an_lms_download(tmp_path: Path, folders: Folders) -> None:
+    inner = zipped({f"{PART}/{FILE}": data(solved()), "manifest.json": b"{}"})
+    root = tmp_path / "handed-in"
+    put(root, f"ada_11_22_{PART}.zip", f"bob/{PART}.zip", content=inner)
+    path = tmp_path / "download.zip"
+    path.write_bytes(zipped({f"cy_33_44_{PART}.zip": inner, f"dan_55_66_{PART}.zip": inner}))
+    assert run(root, folders).students == ("ada", "bob")
+    assert run(path, folders).students == ("cy", "dan")
+
+
+def test_two_students_with_one_name_are_kept_apart(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"doe_1_2_{FILE}", f"doe_3_4_{FILE}")
+    assert run(root, folders).students == ("doe-1", "doe-3")
+    other = put(tmp_path / "again", f"a b/{FILE}", f"a-b/{FILE}")
+    assert len(run(other, folders).students) == 2
+
+
+def test_a_file_of_nobody_is_reported_and_can_be_named(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", FILE)
+    collected = run(root, folders)
+    assert collected.students == ()
+    assert "nothing says whose file this is" in said(collected)
+    assert "--student" in json.loads((folders.intake / "_unassigned.json").read_text())["findings"][0]["message"]
+    assert run(root, folders, student="ada").students == ("ada",)
+
+
+def test_paths_can_not_leave_the_zip(tmp_path: Path, folders: Folders) -> None:
+    content = data(solved())
+    path = tmp_path / "class.zip"
+    path.write_bytes(zipped({"../evil.ipynb": content, "/etc/evil.ipynb": content, "ada/../../evil.ipynb": content,
+                             "C:\\evil.ipynb": content, f"ada\\{FILE}": content}))
+    collected = run(path, folders)
+    assert collected.students == ("ada",)
+    assert said(collected).count("leads out of the zip; refused") == 4
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_links_are_not_followed(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"ada/{FILE}")
+    secret = put(tmp_path, "secret.ipynb") / "secret.ipynb"
+    os.symlink(secret, root / "ada" / "linked.ipynb")
+    info = zipfile.ZipInfo(f"bob/{FILE}")
+    info.external_attr = 0o120777 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(info, str(secret))
+    (root / "bob.zip").write_bytes(buffer.getvalue())
+    collected = run(root, folders)
+    assert collected.students == ("ada",)
+    assert said(collected).count("this is a link") == 2
+
+
+def test_damaged_and_locked_zips_and_members_are_reported(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"ada/{FILE}")
+    (root / "bob.zip").write_bytes(b"PK\x03\x04 not really")
+    whole = bytearray(zipped({f"cy/{FILE}": data(solved())}))
+    whole[60:70] = b"\xff" * 10
+    (root / "cy.zip").write_bytes(bytes(whole))
+    collected = run(root, folders)
+    assert "ada" in collected.students
+    assert "the zip is damaged" in said(collected)
+    assert collected.records["cy"][PART]["lessons"][STEM]["status"] == "unreadable"
+
+
+def test_the_best_of_several_files_is_taken_and_said(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"ada/{FILE}")
+    put(root, f"ada/{STEM} (1).ipynb", content=data(lesson()))
+    put(root, f"ada/{STEM} (2).ipynb", content=b"{")
+    collected = run(root, folders)
+    row = collected.records["ada"][PART]["lessons"][STEM]
+    assert row["source"] == f"ada/{FILE}"
+    assert "more than one file for this lesson" in said(collected)
+    assert "(1).ipynb" in said(collected)
+    assert "damaged" in said(collected) or "stops in the middle" in said(collected)
+
+
+def test_of_two_equally_full_files_the_later_one_is_taken(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"ada/{FILE}", f"ada/{STEM} (1).ipynb")
+    os.utime(root / "ada" / FILE, (2e9, 2e9))
+    assert run(root, folders).records["ada"][PART]["lessons"][STEM]["source"] == f"ada/{FILE}"
+
+
+def test_an_unreadable_file_is_recorded_and_never_replaces_a_good_one(tmp_path: Path, folders: Folders) -> None:
+    bad = put(tmp_path / "bad", f"ada/{FILE}", content=b"")
+    record = run(bad, folders).records["ada"][PART]["lessons"][STEM]
+    assert (record["status"], found(folders)) == ("unreadable", [])
+    run(put(tmp_path / "good", f"ada/{FILE}"), folders)
+    again = run(bad, folders).records["ada"][PART]["lessons"][STEM]
+    assert again["status"] == "rebuilt"
+    assert again["findings"][-1]["message"].startswith("the new file can't be read; the one collected earlier stays")
+    assert found(folders) == [f"ada/{PART}/{FILE}"]
+
+
+def test_lessons_are_told_by_their_content_first(tmp_path: Path, folders: Folders) -> None:
+    table = lesson()
+    for cell in table["cells"]:
+        cell["id"] = "other-" + cell["id"]
+        cell["source"] = cell["source"].replace("add", "product").replace("total", "products").replace("sum-", "product-")
+        if "nbgrader" in cell["metadata"]:
+            cell["metadata"]["nbgrader"]["grade_id"] = cell["metadata"]["nbgrader"]["grade_id"].replace("sum-", "product-")
+    library = made_up.library(made_up.pristine(table, OTHER))
+    root = put(tmp_path / "handed-in", f"ada/{OTHER}.ipynb")
+    put(root, f"bob/{FILE}", content=data(made_up.notebook(made_up.code("1 + 1", "x"))))
+    put(root, "cy/holiday.ipynb", content=data(made_up.notebook(made_up.code("1 + 1", "x"))))
+    collected = collect(root, library, folders)
+    assert found(folders) == [f"ada/{PART}/{FILE}", f"bob/{PART}/{FILE}"]
+    assert f"the file is renamed; taken for {STEM} by what is in it" in said(collected)
+    assert "no cell of the lesson is in it" in said(collected)
+    assert "neither its name nor its cells belong to a lesson" in said(collected)
+
+
+def test_a_file_with_a_50_mb_output_is_read(tmp_path: Path, folders: Folders) -> None:
+    table = solved()
+    table["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "y" * 50 * 2**20}]
+    collected = run(put(tmp_path / "handed-in", f"ada/{FILE}", content=data(table)), folders)
+    assert "the file is 50 MB, most of it outputs" in said(collected)
+    assert (folders.submitted / "ada" / PART / FILE).stat().st_size < 10_000
+
+
+def test_collecting_twice_gives_the_same_bytes(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"ada/{FILE}", f"bob_{FILE}")
+    run(root, folders)
+    before = {path: path.read_bytes() for path in folders.build.rglob("*") if path.is_file()}
+    run(root, folders)
+    assert before == {path: path.read_bytes() for path in folders.build.rglob("*") if path.is_file()}
