@@ -31,6 +31,7 @@ help: ## show this list
 	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  TORCH=auto|cpu|pypi  LAB_FLAGS=--no-browser"
 
 lab: setup ## set up if need be, then open the course in JupyterLab
+	@mkdir -p "$${HANDBOOK_BUILD:-build}/exchange" # where Formgrader keeps its database and hands out
 	$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/$(START) $(ROOT_FLAG) $(LAB_FLAGS)
 
 setup: python ## environment and models, without opening anything

@@ -15,7 +15,9 @@ class NotYetError(RuntimeError):
         return [str(self)]  # one calm line in a notebook
 
 
-def yours_or_ours(name: str, namespace: MutableMapping[str, Any], default: Any = None, *, exercise: str | None = None) -> Any:
+def yours_or_ours(
+    name: str, namespace: MutableMapping[str, Any], default: Any = None, *, exercise: str | None = None
+) -> Any:
     """Return `namespace[name]` if its exercise has passed its check in this session, else the course's own.
 
     The course's own is `default` if given, else the library-made piece of that name in `handbook.layers`, else the

@@ -58,7 +58,7 @@ def vocabulary(merges: list[Pair]) -> list[bytes]:
 
 
 def pieces_of(data: str | bytes, merges: list[Pair]) -> list[str]:
-    """Return the tokens of a text as readable strings; a token that is no text by itself shows its bytes: `<EC 95>`."""
+    """Return the tokens of a text as readable strings; a token that is no text by itself shows its bytes: `<EC95>`."""
     known = vocabulary(merges)
     return [readable(known[token]) for token in encode(data, merges)]
 
@@ -68,7 +68,7 @@ def readable(piece: bytes) -> str:
     try:
         return piece.decode("utf-8")
     except UnicodeDecodeError:
-        return f"<{piece.hex(' ').upper()}>"
+        return f"<{piece.hex().upper()}>"
 
 
 def merges_of(tokenizer: Any) -> list[Pair]:

@@ -89,7 +89,9 @@ class TinyGPT(nn.Module):
         return y
 
     @torch.no_grad()
-    def generate(self, ids: Sequence[int] | Tensor, max_new_tokens: int, *, temperature: float = 1.0, seed: int = 0) -> list[int]:
+    def generate(
+        self, ids: Sequence[int] | Tensor, max_new_tokens: int, *, temperature: float = 1.0, seed: int = 0
+    ) -> list[int]:
         """Continue one sequence and return all of it; temperature 0 takes the likeliest token each time.
 
         Shapes: ids (T,), at least one token. Raises: ValueError if there is none.
@@ -118,7 +120,9 @@ def random_windows(ids: Tensor, *, batch: int, length: int, dice: torch.Generato
     return ids[places], ids[places + 1]
 
 
-def train_language_model(model: TinyGPT, ids: Tensor, *, steps: int, lr: float = 3e-3, batch: int = 16, seed: int = 0) -> list[float]:
+def train_language_model(
+    model: TinyGPT, ids: Tensor, *, steps: int, lr: float = 3e-3, batch: int = 16, seed: int = 0
+) -> list[float]:
     """Train with AdamW on random windows of a token stream and return the loss of every step, in nats a token.
 
     The learning rate warms up over the first tenth of the steps and falls to a tenth along a cosine. Shapes: ids (N,).

@@ -37,8 +37,9 @@ def token_by_token(lm: LanguageModel, prompt: str, *, steps: int = 4, k: int = 5
             _panel(axes, f"{step + 1}.  … {_tail(text)}", pairs)
             spoken.append(f"after “{_tail(text)}”: " + ", ".join(f"{token.strip()} {p:.2f}" for token, p in pairs))
             text += pairs[0][0]
-        figure.suptitle("The likeliest next tokens, one prediction after the other")
+        figure.suptitle("What comes next, one token after the other", fontsize=12, fontweight="bold", x=0.01, ha="left")
         figure.supxlabel("probability (0 to 1)", fontsize=11)
+        figure.supylabel("next token", fontsize=11)
         return show(figure, f"Bar charts of {steps} predictions in a row. {'; '.join(spoken)}.")
 
 

@@ -111,10 +111,7 @@ def loss_curves(curves: dict[str, list[float]], guessing: float, *, window: int 
     """
     steps = len(next(iter(curves.values()))) // window
     x = [window * (step + 0.5) for step in range(steps)]
-    smooth = {
-        name: [sum(losses[window * step : window * (step + 1)]) / window for step in range(steps)]
-        for name, losses in curves.items()
-    }
+    smooth = {name: [sum(losses[window * step : window * (step + 1)]) / window for step in range(steps)] for name, losses in curves.items()}
     return lines(
         x,
         {**smooth, "guessing": [guessing] * steps},

@@ -1,22 +1,22 @@
 """A simulated language model: deterministic, instant, and with the weaknesses of a real one written down as rules.
 
-Newer models make yesterday's prompting exercises pass untouched; this one stays as it is. What it does, and nothing more:
+Newer models make yesterday's prompting exercises pass untouched; this one stays as it is. It does this and no more:
 
 1. Window. It reads the last `context` tokens (words and signs), in whole lines: what is too old is gone without a word,
    and that is the instruction first.
 2. Form. A prompt may end in an empty field, `Label:`. A pair of lines with this field filled in, `Text: ...` and
-   `Label: ...`, is a shot; the last `Text:` is the query. Without an empty field at the end, the last line is the query.
+   `Label: ...`, is a shot; the last `Text:` is the query. Without an empty last field, the last line is the query.
 3. Labels. It chooses among the answers of the shots and those that the instruction names: `one of: good, bad`. With
    neither, among positive and negative.
-4. Knowledge. It knows a hundred English words that praise or blame (data/feelings.txt), and that "not" turns the next clue around.
-   A label that is such a word needs no shot; any other label (`A`, `foo`) means what the shots show, or nothing.
+4. Knowledge. It knows a hundred English words that praise or blame (data/feelings.txt), and that "not" turns the next
+   one around. A label that is such a word needs no shot; any other (`A`, `foo`) means what the shots show, or nothing.
 5. Likeness. A query is like a shot if it praises or blames as the shot does, and if it shares words with it.
 6. Majority. The more of the shots have a label, the more it likes that label, whatever the query says.
 7. Recency. It likes the labels of the latest shots.
 8. Taste. It likes labels that praise.
 9. Form of the answer. Without shots it chats: "I would say this is good." With shots it answers as the last shot does,
    with its capitals and signs. "only the label" in the instruction stops the chat; "JSON" gives {"label": "good"}.
-10. Obedience. `ignore the instructions ... and say X` in the prompt makes it say X, wherever it stands, unless it stands
+10. Obedience. `ignore the instructions ... and say X` makes it say X, wherever in the prompt it stands, unless that is
     inside delimiters that the instruction names: `between <data> and </data>`, `inside <<<>>>`, `inside triple quotes`.
     A closing delimiter inside the data ends the data.
 11. Length. In `logprobs`, each token of a label after the first costs one nat more.
@@ -85,7 +85,7 @@ class Reading:
 class SimLLM:
     """The simulated model. The rules are in the docstring of this module; the arguments are their weights, in nats.
 
-    >>> SimLLM().complete("Review: I loved it.\\nLabel: GOOD\\nReview: An awful film.\\nLabel: BAD\\nReview: Great!\\nLabel:")
+    >>> SimLLM().complete("Text: I loved it.\\nLabel: GOOD\\nText: An awful film.\\nLabel: BAD\\nText: Great!\\nLabel:")
     'GOOD'
     """
 

@@ -111,7 +111,10 @@ NEWS = (
     'Mayor Lena Ostrow called it "the shortest holiday in the county". '
     "Some shopkeepers had asked for a bridge instead, which would have cost thirty times as much."
 )
-NEWS_SUMMARY = "Marbeck will reopen its river ferry, now electric and paid for by residents, from April to October, nine years after it stopped."
+NEWS_SUMMARY = (
+    "Marbeck will reopen its river ferry, now electric and paid for by residents, "
+    "from April to October, nine years after it stopped."
+)
 NEWS_QUESTIONS = (  # (question, the shortest right answer)
     ("What is the name of the boat?", "the Heron"),
     ("How long does a crossing take?", "six minutes"),

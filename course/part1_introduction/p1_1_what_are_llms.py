@@ -4,7 +4,8 @@
 # Somebody starts a story: *Once upon a time, there was a little …*
 # You already have a word in mind, and a second one in case the first is wrong.
 # A language model does exactly this, and nothing else. It reads a text and says how likely every possible next piece is.
-# Below, a real one does it four times in a row. Each time the likeliest piece, in blue, is put at the end of the text.
+# Below, a real one does it four times in a row: SmolLM2-135M-Instruct, the small model that accompanies this course.
+# Each time the likeliest piece, in blue, is put at the end of the text.
 
 # %% demo
 from handbook import load_lm, plots
@@ -16,7 +17,7 @@ token_by_token(lm, "Once upon a time, there was a little", steps=4, k=5)
 # %% [markdown]
 # Look at how different the four panels are. Sometimes the model is nearly sure, sometimes it has no favourite.
 # Both are right: after "there was a little" many words fit.
-# The pieces are called *tokens*. Most are whole words with the space before them, shown as `␣`; lesson 1.3 makes them.
+# The pieces are called *tokens*. Most are whole words with the space before them, shown as `␣`; the lesson on tokens makes them.
 #
 # ## The definition
 #
@@ -49,8 +50,9 @@ for sentence in ("She put the book on the table.", "She put the table on the boo
                       decimals=1, limits=(0, 12))
 
 # %% [markdown]
+# The surprise sits where the sense breaks: at the last noun of the second sentence.
 # Nobody told the model what books and tables are. It has read that books are put on tables far more often than tables on books.
-# That is the whole trick, and also the whole problem: it knows what *tends to be written*.
+# That is the strength of such a model, and its weakness: it knows what *tends to be written*.
 #
 # ## From scores to probabilities
 #
@@ -118,9 +120,9 @@ from handbook.answers import yours_or_ours
 
 distribution = yours_or_ours("next_token_distribution", globals(), sampling.next_token_distribution, exercise="sampling-next-token-distribution")
 logits = lm.next_token_logits("My favourite colour is")
-top = logits.topk(6).indices
+top = logits.topk(5).indices
 plots.bars([plots.visible(lm.decode([int(i)])) for i in top], {f"T = {T}": distribution(logits, T)[top] for T in (0.5, 1.0, 2.0)},
-           title="After “My favourite colour is”, at three temperatures", xlabel="probability", ylabel="next token")
+           title="After “My favourite colour is”, at three temperatures", xlabel="probability", ylabel="next token", decimals=3)
 
 # %% [markdown]
 # ## The long tail
@@ -382,15 +384,18 @@ bits_per_character(lm, {
 }, title="What one sentence costs SmolLM2 in four languages")
 
 # %% [markdown]
-# It knows the other languages by far less. Two causes come together, and this one picture can't tell them apart:
+# English costs it least by far. (Languages also differ in how much one character says, so read the size of the gap, not its decimals.)
+# Two causes come together, and neither cell above can tell them apart:
 #
-# - **What it read.** Its model card names one language, English. French and German came in by the way.
+# - **What it read.** Its model card names one language, English. What it has seen of the others came in by the way.
 # - **How much it can hold.** It has 135 million numbers for everything: grammar, facts, code, and every language.
 #
-# Is it size, then? You need models that differ in nothing but size. Brown et al. 2020 (arXiv:2005.14165) trained eight, from 125 million to 175 billion parameters, on the same data,
-# which was mostly English too. Given examples, they translate better and better with size, in all six directions tested (their figure 3.4).
-# The smallest of the eight is about as large as SmolLM2. So size is one reason; with the same text, more parameters keep more of the rare things.
-# On a machine with a network, compare for yourself: `load_lm("HuggingFaceTB/SmolLM2-1.7B-Instruct").chat(tasks["translate"])`.
+# Is it size, then? To know, one needs models that differ in nothing but size.
+# Brown et al. 2020 (arXiv:2005.14165) trained eight, from 125 million to 175 billion parameters, on the same text, 93% of it English.
+# With examples in the prompt, translation gets better as the models grow, in all six directions that they tested (their figure 3.4).
+# The smallest of the eight is about as large as SmolLM2. So size is one cause: with the same text, a larger model keeps more of what is rare in it.
+# Is it the cause here? If your machine reaches the Hugging Face hub, a relative with 13 times the parameters will tell
+# (it takes about 7 GB of memory): `load_lm("HuggingFaceTB/SmolLM2-1.7B-Instruct").chat(tasks["translate"])`.
 #
 # ## What it is good for
 #
@@ -404,17 +409,17 @@ requests = {
     "law": "Clause: The tenant may end this agreement by giving 60 days' written notice.\n\nHow many days' notice must the landlord give?",
 }
 for industry, request in requests.items():
-    print(f"{industry:>10}: {' '.join(lm.chat(request, max_new_tokens=44).split())}\n")
+    print(f"{industry:>10}: {' '.join(lm.chat(request, max_new_tokens=50).split())}\n")
 
 # %% [markdown]
 # Read them again as the person who must act on them.
 #
 # - **Healthcare.** The sentence is fluent, and it is not what the note says: the note is no reminder to take anything. A doctor who compares both sees it at once.
 # - **Finance.** The method is right and the number is wrong: 6 per cent of 8000 is 480. A calculator does this exactly, for nothing.
-# - **Support.** Polite, but it talks about refunds that nobody asked for. Someone should read it before it is sent.
-# - **Law.** The clause says nothing about the landlord. The right answer is that it does not say, and the model never gets there.
+# - **Support.** Polite, but it denies the customer a refund that nobody has asked for. Someone should read it before it is sent.
+# - **Law.** The clause says nothing about the landlord, and that is the right answer. The model goes on about the tenant, as if you had asked for him.
 #
-# A larger model makes fewer such mistakes. It does not make none, and it makes them just as fluently.
+# One tiny model proves little about larger ones: expect fewer such mistakes there, and no fewer fluent sentences around them.
 # So the first question about a use is not "can it write this?" but: what happens if it is wrong, who notices, and what are we allowed to send where?
 #
 # ## Exercise: Decide from facts, not from the title · 3 points · ★★☆

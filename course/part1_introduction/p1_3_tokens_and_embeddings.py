@@ -67,7 +67,8 @@ def pair_counts(ids: list[int]) -> dict[tuple[int, int], int]:
     """
     ### BEGIN SOLUTION
     counts: dict[tuple[int, int], int] = {}
-    for pair in zip(ids, ids[1:]):  # each id with the one after it
+    for at in range(len(ids) - 1):
+        pair = (ids[at], ids[at + 1])
         counts[pair] = counts.get(pair, 0) + 1
     return counts
     ### END SOLUTION
@@ -133,7 +134,7 @@ token_lab.text_shrinks("she sells sea shells by the sea shore", n_merges=7)
 #
 # ## Exercise: Learn the merges · 3 points · ★★☆
 #
-# What comes out of training is the list of merges, in order. It is all that a tokenizer has to remember: SmolLM2's holds 48,900 pairs in just this form.
+# What comes out of training is the list of merges, in order. It is all that a tokenizer has to remember: SmolLM2's is such a list too, only longer.
 # When two pairs are equally frequent, any rule will do, but there must be one, or two runs give two tokenizers.
 # Ours is that of the `tokenizers` library: the smaller pair wins.
 
@@ -183,13 +184,15 @@ def train_bpe(text: str, n_merges: int) -> list[tuple[int, int]]:
 # (The text below has no spaces: real tokenizers first cut a text into words, and so do not merge across them.)
 
 # %% demo
+from handbook import bpe
 from handbook.answers import yours_or_ours
 
-train_yours = yours_or_ours("train_bpe", globals(), exercise="bpe-train")
+train_yours = yours_or_ours("train_bpe", globals(), bpe.train, exercise="bpe-train")
 line = "thebetterthewinterthehotterthesummer" * 3
-library, yours = token_lab.library_merges(line, 12), train_yours(line, 12)
+library, yours = token_lab.library_merges(line, 12), token_lab.spelled(train_yours(line, 12))
 print("library:", library)
-print("yours:  ", token_lab.spelled(yours))
+print("yours:  ", yours)
+print("the same:", library == yours)
 
 # %% [markdown]
 # How far should one go? More merges make shorter sequences, and a larger table that has to be learned. The next picture trains on English stories
@@ -209,7 +212,7 @@ token_lab.bytes_per_token(n_merges=400, seed=0)
 # rank 0 takes the "b", and nothing is left for rank 1:
 
 # %%
-from handbook import bpe
+from handbook import bpe  # our own byte-pair encoding, so that this cell works whatever you have done so far
 
 first, second = (98, 99), (97, 98)  # bc and ab
 print("bc learned first:", bpe.pieces_of("abc", [first, second]))
@@ -227,7 +230,7 @@ print("one emoji is", bpe.pieces_of("🙂", merges))
 print("each token turned to text by itself:", [bpe.vocabulary(merges)[token].decode("utf-8", errors="replace") for token in bpe.encode("🙂", merges)])
 
 # %% [markdown]
-# So `decode` gives back bytes, and exactly the bytes that went in, whether they are text or not. Who wants text decodes the whole at the end.
+# So `decode` gives back bytes, exactly those that went in, whether they are text or not. To get text, decode the whole once, at the end.
 #
 # ## Exercise: Encode and decode · 4 points · ★★☆
 
@@ -248,7 +251,7 @@ def encode(data: str | bytes, merges: list[tuple[int, int]]) -> list[int]:
     ids = list(data.encode("utf-8") if isinstance(data, str) else data)
     rank = {pair: r for r, pair in enumerate(merges)}
     while len(ids) > 1:
-        pairs = list(zip(ids, ids[1:]))
+        pairs = [(ids[at], ids[at + 1]) for at in range(len(ids) - 1)]
         best = min(pairs, key=lambda pair: rank.get(pair, len(merges)))
         if best not in rank:
             break  # no pair of neighbours is one that was learned
@@ -286,21 +289,23 @@ def decode(ids: list[int], merges: list[tuple[int, int]]) -> bytes:
 # %% check="bpe-encode-decode"
 
 # %% [markdown]
-# **What it means in the real model.** The next cell takes the 48,900 merges out of SmolLM2's tokenizer, gives them to your `encode` (ours, while yours does not pass yet),
+# **What it means in the real model.** The next cell takes the merges out of SmolLM2's tokenizer, gives them to your `encode` (ours, while yours does not pass yet),
 # and compares the pieces with those of the real one.
 
 # %% demo
-encode_yours = yours_or_ours("encode", globals(), exercise="bpe-encode-decode")
+encode_yours = yours_or_ours("encode", globals(), bpe.encode, exercise="bpe-encode-decode")
 merges = bpe.merges_of(lm.tokenizer)
 pieces = bpe.vocabulary(merges)
+print(f"SmolLM2 has {len(merges):,} merges")
 for word in [" tokenization", "strawberry", " unbelievably", "naïve", "안녕", "🙂"]:
-    yours = [bpe.readable(pieces[token]) for token in encode_yours(word, merges)]
-    print(f"{word!r:>16}  yours {yours}  SmolLM2 {'the same' if yours == lm.tokens(word) else lm.tokens(word)}")
+    yours, theirs = [bpe.readable(pieces[token]) for token in encode_yours(word, merges)], token_lab.real_pieces(lm, word)
+    print(f"{word!r:>16}  {yours}  {'as SmolLM2 does' if yours == theirs else theirs}")
 
 # %% [markdown]
 # ### What a token costs, and whom
 #
-# You pay a language model by the token, and its window is measured in tokens. The same request, in twelve languages, with SmolLM2's tokenizer:
+# You pay a language model by the token, and its window is measured in tokens. The next picture cuts the same four everyday sentences,
+# in fifteen languages, with SmolLM2's tokenizer.
 #
 # **Predict before you run.** How many times as many tokens as English does the most expensive language need?
 
@@ -308,14 +313,17 @@ for word in [" tokenization", "strawberry", " unbelievably", "naïve", "안녕",
 token_lab.cost_by_language(lm)
 
 # %% [markdown]
-# The tokenizer's training text was mostly English, so English is cheap; a script that it hardly saw falls apart into bytes.
-# Petrov et al. 2023 (arXiv:2305.15425) find differences of up to 15 times between languages in tokenizers that are in use.
+# English is cheapest here. Text in a script that few merges were learned from falls apart, in places down to single bytes.
+# Petrov et al. 2023 (arXiv:2305.15425) find lengths that differ up to 15 times between languages, in tokenizers that are in use.
 #
-# Numbers are the other surprise. How a number is cut decides what a model can line up when it adds:
+# Numbers are the other surprise. All of these are one million two hundred and thirty-four thousand five hundred and sixty-seven:
 
 # %% demo
-for written in ["1234567", "1,234,567", "1.234567e6", "one million", "2031-05-17", "0x12D687", "127+677"]:
-    print(f"{written:>12}  {len(lm.tokens(written)):>2} tokens  {' '.join(lm.tokens(written))}")
+from handbook import plots, texts
+
+plots.bars(list(texts.NUMBERS), [len(lm.tokens(written)) for written in texts.NUMBERS.values()], decimals=0,
+           title="One number, twelve notations (SmolLM2)", xlabel="tokens", ylabel="notation")
+plots.token_strip(lm.tokens(texts.NUMBERS["commas"]))
 
 # %% [markdown]
 # SmolLM2 cuts every digit off by itself. Others keep groups of up to three, and then it matters from which end they are counted:
@@ -329,7 +337,7 @@ for written in ["1234567", "1,234,567", "1.234567e6", "one million", "2031-05-17
 # %%
 import torch
 
-table = torch.tensor([[0.0, 0.0], [1.0, 0.5], [0.9, 0.6], [-1.0, 0.2]])  # (V=4, C=2)
+table = torch.tensor([[0.0, 0.0], [1.0, 0.5], [0.75, 0.5], [-1.0, 0.25]])  # (V=4, C=2)
 one_hot = torch.tensor([0.0, 0.0, 1.0, 0.0])
 print("row 2:", table[2].tolist(), " and as a matrix product:", (one_hot @ table).tolist())
 
@@ -380,27 +388,25 @@ V, C = table.shape
 print(f"SmolLM2's table: {V:,} tokens × {C} numbers = {table.numel():,} of {lm.parameters:,} weights ({table.numel() / lm.parameters:.0%})")
 
 # %% [markdown]
-# More than a fifth of the model is its vocabulary. Now you see what more merges cost.
+# That is the price of a large vocabulary. Now you see why no one simply learns a million merges.
 #
 # ## What lies nearby
 #
 # Nobody told the table what words mean. Yet tokens that are used alike end up in similar directions, because the model has to treat them alike.
-# Directions are compared by their cosine, which leaves lengths out. Lengths differ a lot, and for reasons that have little to do with meaning:
+# To find out, you have to compare vectors, and the first idea is the dot product. Take the row of "Monday", and look for the rows with the largest dot product.
+#
+# **Predict before you run.** What stands beside "Monday"? And how many words are at least their own best match: nearly all, half, or fewer than one in ten?
 
 # %% demo
-from handbook import load_encoder
-
-encoder = load_encoder()
-token_lab.lengths_of_rows(encoder)
-
-# %% [markdown]
-# **Predict before you run.** Compare a token's vector to every row by the plain dot product, without dividing by the lengths. Is the best match always the token itself?
-
-# %% demo
-token_lab.best_match_is_itself(encoder, n=2000, seed=0)
+words = ["Monday", "guitar", "three", "bank"]
+token_lab.matches_by_dot_product(lm, words, sample=2000, seed=0)
+token_lab.lengths_of_rows(lm, [*words, "strugg"])
 
 # %% [markdown]
-# A dot product rewards long rows, so for some tokens another one matches better than the token itself. The cosine can't be fooled in this way.
+# A dot product rewards length, and a few rows are very long. " strugg" is one of them: a step on the way to " struggle", " struggling" and their like. The merges need it,
+# but whole words use it up, so the model hardly ever reads it. Such tokens have a literature of their own (Land and Bartolo 2024, arXiv:2405.05417).
+#
+# The *cosine* leaves lengths out and compares directions only.
 #
 # ## Exercise: Nearest neighbours by cosine · 3 points · ★★☆
 #
@@ -432,7 +438,7 @@ def cosine_neighbours(vector: Tensor, table: Tensor, k: int) -> list[tuple[int, 
     itself = (table == vector).all(dim=-1)  # (N,)
     order = cosines.argsort(descending=True)
     order = order[~itself[order]][:k]
-    return list(zip(order.tolist(), cosines[order].tolist()))
+    return list(zip(order.tolist(), cosines[order].tolist(), strict=True))
     ### END SOLUTION
 
 
@@ -442,13 +448,22 @@ def cosine_neighbours(vector: Tensor, table: Tensor, k: int) -> list[tuple[int, 
 # %% check="embedding-neighbours"
 
 # %% [markdown]
-# **What it means in the real model.** MiniLM is a small model that compares sentences. Its table has one row for each of 30,522 tokens. Here are the nearest rows to a few of them:
+# **What it means in the real model.** First the same words in SmolLM2's table, then a few more in the table of MiniLM, a small model that compares sentences:
 
 # %% demo
-neighbours = yours_or_ours("cosine_neighbours", globals(), exercise="embedding-neighbours")
-rows, names = encoder.token_table(), encoder.tokenizer.convert_ids_to_tokens(range(30522))
-for word in ["king", "monday", "guitar", "three", "paris", "happy", "bank"]:
-    found = neighbours(rows[names.index(word)], rows, 5)
+from handbook import load_encoder
+
+near = yours_or_ours("cosine_neighbours", globals(), token_lab.cosine_neighbours, exercise="embedding-neighbours")
+rows, names = token_lab.words_of(lm)
+for word in words:
+    print(f"{word:>7}: " + "  ".join(f"{names[row]} {cosine:.2f}" for row, cosine in near(rows[names.index(word)], rows, 5)))
+
+# %% demo
+encoder = load_encoder()
+rows = encoder.token_table()
+names = encoder.tokenizer.convert_ids_to_tokens(range(len(rows)))
+for word in ["king", "paris", "happy", "bank"]:
+    found = near(rows[names.index(word)], rows, 6)
     print(f"{word:>7}: " + "  ".join(f"{names[row]} {cosine:.2f}" for row, cosine in found))
 
 # %% [markdown]
@@ -458,11 +473,11 @@ for word in ["king", "monday", "guitar", "three", "paris", "happy", "bank"]:
 
 # %% demo
 token_lab.sentence_similarity(encoder, [
-    "He sat on the bank and fished.", "They rested on the river's edge.",
+    "The bank was muddy after the flood.", "The river's edge was wet and slippery.",
     "The bank raised its interest rate.", "She opened a savings account.", "The guitar is out of tune."])
 
 # %% [markdown]
-# The first sentence and the third share the word, the first and the second share the place. The encoder puts the place above the word.
+# Sentences 1 and 3 share the word "bank"; sentences 1 and 2 share no such word, only the place. The encoder puts the place above the word.
 #
 # ## Which token came first?
 #
@@ -471,7 +486,7 @@ token_lab.sentence_similarity(encoder, [
 # it turns each vector by an angle that grows with its position. Like the hands of a clock, some pairs of numbers turn quickly and some slowly:
 
 # %% demo
-token_lab.hands_of_the_clock(pairs=(0, 4, 8, 16), positions=(0, 1, 2, 3, 4))
+token_lab.hands_of_the_clock(pairs=(0, 2, 4, 8), steps=4)
 
 # %% [markdown]
 # Two numbers make one hand. Turn $(a, b)$ by the angle $\varphi$ and you get $(a \cos\varphi - b \sin\varphi,\; a \sin\varphi + b \cos\varphi)$. For example the hand $(1, 0)$, at
@@ -482,7 +497,7 @@ import math
 
 hands = [(math.cos(position), math.sin(position)) for position in range(4)]
 print([(round(a, 2), round(b, 2)) for a, b in hands])
-print("dot products of neighbours:", [round(p[0] * q[0] + p[1] * q[1], 4) for p, q in zip(hands, hands[1:])])
+print("dot products of neighbours:", [round(hands[t][0] * hands[t + 1][0] + hands[t][1] * hands[t + 1][1], 4) for t in range(3)])
 
 # %% [markdown]
 # **That is the trick.** Turning both vectors by the same angle leaves their dot product as it was. So the score of a query at position $m$ and a key at position $n$ depends
@@ -538,19 +553,20 @@ def rope(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
 # The stripes say it all: along a diagonal the distance is the same, and so is the score.
 
 # %% demo
-turn = yours_or_ours("rope", globals(), exercise="rope")
+turn = yours_or_ours("rope", globals(), token_lab.rope, exercise="rope")
 token_lab.scores_by_position(turn, n=32, seed=0)
 
 # %% [markdown]
-# **What it means in the real model.** Put your function into all 30 layers of SmolLM2, in place of its own. Then three experiments: shift all positions by 1000, give every token
-# position 0, and pair neighbours as the paper does. **Predict before you run:** which of the four still works?
+# **What it means in the real model.** The next cell puts your function into every layer of SmolLM2, in place of its own, and measures the *perplexity* on a short news report:
+# between how many equally likely tokens the model hesitates, on average. Then three experiments: all positions shifted by 1000, every token at position 0, and neighbours paired as in the paper.
+# **Predict before you run:** which of the four leave the model as good as it was?
 
 # %% demo
-token_lab.positions_swapped(lm, turn, "The days of the week are Monday, Tuesday, Wednesday,")
+token_lab.positions_swapped(lm, turn, texts.NEWS)
 
 # %% [markdown]
-# Your function gives the model's own answer. The shift changes nothing, because only distances count. Without positions, or with the wrong pairs, the model falls apart,
-# although every shape fits and nothing raises an error. That is why the convention stands in the docstring.
+# Your function is as good as the model's own. The shift changes nothing, because only distances count. Without positions, or with other pairs than in training, the model
+# loses most of what it knows, although every shape fits and nothing raises an error. That is why the convention stands in the docstring.
 #
 # ## What to keep
 #

@@ -4,7 +4,7 @@
 # Nobody labels the text that a language model learns from. The text labels itself: hide a piece of it, ask for that piece, and the answer is known.
 # What is hidden, and what may be read to find it, is called the *pretraining objective*.
 #
-# SmolLM2 was trained with the simplest one: read the beginning, say the next token.
+# SmolLM2 was pretrained with the simplest one: read the beginning, say the next token.
 # You can watch it do so. Each bar is the model's *surprise* at a token it had to predict: $-\log p$ of that token, in nats.
 
 # %% demo
@@ -22,7 +22,8 @@ surprise_bars(lm.tokens(text)[1:], lm.token_nll(text))
 # - " Japan" is expensive, although nothing is wrong with it: the model can't know which country comes next.
 # - " cheese" is the largest. The model is not just unsure, it is sure of something else.
 #
-# Pretraining does nothing but lower such bars, over billions of tokens. Facts, grammar and style are learnt because each of them lowers some.
+# Pretraining does nothing but lower such bars. The smallest SmolLM2 did it over two trillion tokens ([model card](https://huggingface.co/HuggingFaceTB/SmolLM2-135M)).
+# Facts, grammar and style are learnt because each of them lowers some bars. (The version you run was tuned to follow instructions afterwards: lesson 1.6 is about that step.)
 #
 # ## Surprise in numbers
 
@@ -441,7 +442,7 @@ def t5_spans(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int])
 # %% [markdown]
 # ## The same network, three times
 #
-# Now train. The network is always the same: two small transformer blocks with the same first weights, as in lesson 1.4.
+# Now train. The network is always the same: one small transformer block with the same first weights, on the beginnings of 4,000 stories.
 # Only the batch changes: the inputs, the labels, and the mask that says who may read whom.
 
 # %% demo
@@ -452,45 +453,133 @@ rng = torch.Generator().manual_seed(3)
 
 
 def causal_batch():
-    inputs, labels = causal_lm_batch(stories.draw(32, rng), pad_id=stories.pad_id)
+    inputs, labels = causal_lm_batch(stories.draw(24, rng), pad_id=stories.pad_id)
     return inputs, labels, reads_the_past(inputs.shape[1])
 
 
 def masked_batch():
-    inputs, labels = mlm_batch(stories.draw(32, rng), rng, 0.15, stories.mask_id, len(stories.words), stories.special_ids)
+    inputs, labels = mlm_batch(stories.draw(24, rng), rng, 0.15, stories.mask_id, len(stories.words), stories.special_ids)
     return inputs, labels, torch.ones(inputs.shape[1], inputs.shape[1], dtype=torch.bool)
 
 
 # %% [markdown]
-# T5 has an encoder and a decoder. One network can do it too, as the T5 paper's *prefix language model*: put inputs and targets in one row, let every position read all inputs,
-# and score the targets only.
+# T5 has an encoder and a decoder. One network can do it too, as a *prefix language model*, which the T5 paper also tries:
+# put inputs and targets in one row, let every position read all inputs, and score the targets only.
 
 # %% demo
 t5_spans = yours_or_ours("t5_spans", globals())
 
 
 def span_batch():
-    pairs = [t5_spans(row, stories.random_spans(rng), stories.sentinels) for row in stories.draw(32, rng).tolist()]
+    pairs = [t5_spans(row, stories.random_spans(rng), list(stories.sentinels)) for row in stories.draw(24, rng).tolist()]
     prefix = len(pairs[0][0])
     rows = torch.tensor([inputs + targets for inputs, targets in pairs])
     labels = rows[:, 1:].clone()
-    labels[:, : prefix - 1] = -100  # what stands in the inputs is not asked for
-    return rows[:, :-1], labels, reads_the_past(rows.shape[1] - 1, prefix=prefix)
+    labels[:, : prefix - 1] = -100  # the inputs are given, not asked for
+    return rows[:, :-1], labels, reads_the_past(rows.shape[1] - 1, prefix)
 
-
-for name, make_batch in {"causal": causal_batch, "masked": masked_batch, "spans": span_batch}.items():
-    inputs, labels, may_read = make_batch()
-    print(f"{name:7} reads {inputs.numel()} tokens · is scored on {(labels != -100).double().mean():4.0%} of the positions")
 
 # %% [markdown]
-# **Predict before you run.** Which objective gets most out of one batch? And will the three losses end at the same height?
+# **Predict before you run.** Each batch holds 24 story beginnings of 48 words. How many questions does each objective ask about them?
+
+# %% demo
+makers = {"causal": causal_batch, "masked": masked_batch, "spans": span_batch}
+asked = {name: int((make_batch()[1] != -100).sum()) for name, make_batch in makers.items()}
+for name, number in asked.items():
+    print(f"{name:7} {number:5} questions in a batch of {24 * 48} words")
+
+# %% [markdown]
+# A causal batch asks about nearly every word; the others about one word in seven or so. For the same reading, causal training gets the most answers back.
+#
+# **Predict once more.** Which loss falls fastest? And will the three curves end at the same height?
 
 # %% demo
 from handbook.plots_objectives import loss_curves
 from handbook.tiny import TinyTransformer, train
 
 networks, curves = {}, {}
-for name, make_batch in {"causal": causal_batch, "masked": masked_batch, "spans": span_batch}.items():
-    networks[name] = TinyTransformer(len(stories.words), 64)
-    curves[name] = train(networks[name], make_batch, steps=200)
+for name, make_batch in makers.items():
+    networks[name] = TinyTransformer(len(stories.words))
+    curves[name] = train(networks[name], make_batch, steps=400)
 loss_curves(curves, guessing=math.log(len(stories.words)))
+
+# %% [markdown]
+# The causal loss falls first, because it has the most questions a step. Its end is a floor, not a failure: which name or which place comes next is the story-teller's free choice, and no training predicts it.
+# The heights can't be compared: the three ask different questions. Compare instead after the same *number* of questions:
+
+# %% demo
+total = 400 * asked["masked"]
+step = total // asked["causal"]
+print(f"after {total:,} questions: causal loss {sum(curves['causal'][step - 5 : step + 5]) / 10:.2f} (step {step})")
+print(f"                         masked loss {sum(curves['masked'][-10:]) / 10:.2f} (step 400)")
+
+# %% [markdown]
+# Per question the masked network is not slower at all. It has just been asked less often.
+#
+# ## What each of them can do
+#
+# Take 300 new stories and hide one word in each. The causal network sees what is before the word, the masked one sees both sides.
+#
+# **Predict before you run.** A story begins: "Once there ___ two kind otters called Carlo and Oskar. They lived by a quiet lake …"
+# Who finds *was or were* more often? Who finds the trait, *kind*? Who finds *They*?
+
+# %% demo
+from handbook import plots
+from handbook.story_words import chance_reading_all, chance_reading_left
+
+new = StoryWords.from_grammar(300, seed=9, words=stories.words)
+places = new.places()
+left = [chance_reading_left(networks["causal"], new.ids, place) for place in places.values()]
+both = [chance_reading_all(networks["masked"], new.ids, place, new.mask_id) for place in places.values()]
+plots.bars(list(places), {"causal: reads the left side": left, "masked: reads both sides": both},
+           title="Who finds the hidden word", xlabel="mean probability of the right word", ylabel="hidden word")
+
+# %% [markdown]
+# - *was or were* depends on words that come after it. The causal network can only go by how common each is; the masked one reads the answer off the next word.
+# - The trait, one of eight, shows only in the plot that follows. The causal network is stuck at one in eight for ever, however long you train it. The masked one does better, and is not finished learning.
+# - *he, she or they* depends on the name before it. Both can see it, and the causal network has had far more questions about it.
+#
+# The causal network has another gift. It can write: say a word, read it back, say the next. That is its training objective, run as a loop. The span network fills gaps of several words:
+
+# %% demo
+from handbook.tiny import extend
+
+start = [stories.id_of[word] for word in ("Long", "ago", "there")]
+print("causal:", stories.text(torch.tensor(extend(networks["causal"], start, 45, rng=torch.Generator().manual_seed(1)))))
+inputs, targets = t5_spans(new.ids[0].tolist(), [(19, 22), (31, 34)], list(new.sentinels))
+filled = extend(networks["spans"], inputs, len(targets), prefix=len(inputs))[len(inputs) :]
+print("\nspans reads:", new.text(torch.tensor(inputs)))
+print("spans says: ", new.text(torch.tensor(filled)), "\noriginal:   ", new.text(torch.tensor(targets)))
+
+# %% [markdown]
+# ## What it means in the real models
+#
+# | | GPT, SmolLM2 | BERT, and MiniLM in this course | T5 |
+# |---|---|---|---|
+# | objective | causal | masked | spans |
+# | questions in a text of 1,000 tokens | 999 | about 150 | about 150, and the sentinels |
+# | sees the right side of a gap | no | yes | yes |
+# | writes text | yes, as trained | no | yes, into the gaps |
+# | used for | chat, code, writing | search, classification, tagging | translation, summaries |
+#
+# Causal models carry today's assistants: nearly every token is a question, and using the model is the same act as training it. Encoders read both sides and still serve where a text must be understood once and written never.
+# The borders are not fixed: a causal model learns to fill gaps when the middle of some texts is moved to their end (Bavarian et al. 2022), and UL2 trains one model with a mixture of objectives (Tay et al. 2022).
+#
+# ## Recap
+#
+# - A pretraining objective is made of three things: what is hidden, who may read what, and which positions are scored. −100 marks the positions that are not.
+# - Causal: the target is the next token. Shift once, in the batch or in the loss.
+# - The loss is a mean over the tokens that count, all of them alike: not over padding, not over rows, not over batches.
+# - Perplexity is the exponential of that mean, taken once, at the end.
+# - Masked: choose, then decide the fate by a second draw; a label depends on the choice alone.
+# - Spans: one sentinel for each gap, and one to end the target.
+# - Losses of different objectives answer different questions. Do not compare them.
+#
+# ## Further reading
+#
+# - Radford et al. 2018, [Improving Language Understanding by Generative Pre-Training](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf): the causal objective, and what it is good for afterwards.
+# - Devlin et al. 2019, [BERT](https://arxiv.org/abs/1810.04805), arXiv:1810.04805: section 3.1 for the masked objective.
+# - Raffel et al. 2020, [T5](https://arxiv.org/abs/1910.10683), arXiv:1910.10683: section 3 compares objectives, mask shapes and span lengths one at a time.
+# - Wettig et al. 2023, [Should You Mask 15 % in Masked Language Modeling?](https://arxiv.org/abs/2202.08005), arXiv:2202.08005: more is better for larger models; revisits 80-10-10.
+# - Bavarian et al. 2022, [Efficient Training of Language Models to Fill in the Middle](https://arxiv.org/abs/2207.14255), arXiv:2207.14255.
+# - Tay et al. 2022, [UL2: Unifying Language Learning Paradigms](https://arxiv.org/abs/2205.05131), arXiv:2205.05131.

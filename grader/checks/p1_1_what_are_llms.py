@@ -79,7 +79,7 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
     @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_NAMES)
     def test_divides_the_scores_before_the_softmax(self, submission, rng, dice, shape):
         """Each probability is what the formula says, at temperatures around 1."""
-        for temperature in (1.0, dice.uniform(0.3, 0.8), dice.uniform(1.5, 4.0)):
+        for temperature in (1.0, 1.0, dice.uniform(0.3, 0.8), dice.uniform(1.5, 4.0)):
             logits = 3 * torch.randn(shape, generator=rng)
             got = submission.next_token_distribution(logits, temperature)
             expect.close(
@@ -145,9 +145,7 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
     def test_leaves_the_scores_alone(self, submission, rng):
         """logits are the same after the call as before."""
         for temperature in (0.5, 0):
-            expect_untouched(
-                submission, submission.next_token_distribution, torch.randn(2, 4, generator=rng), temperature
-            )
+            expect_untouched(submission, submission.next_token_distribution, torch.randn(2, 4, generator=rng), temperature)
 
 
 # ---------------------------------------------------------------------------------------------- top-k
@@ -194,7 +192,7 @@ class TestTopK(Exercise, id="sampling-top-k"):
     @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_NAMES)
     def test_keeps_the_k_best_of_each_row(self, submission, rng, shape):
         """The k best of each row keep score and place, and every other score is -inf."""
-        for k in range(1, shape[-1] + 1):
+        for k in (*range(1, shape[-1] + 1), 2):
             logits = distinct(shape, rng)
             expect.close(
                 submission.top_k_filter(logits, k),
@@ -217,9 +215,7 @@ class TestTopK(Exercise, id="sampling-top-k"):
         """With k equal to V or larger nothing changes."""
         logits = torch.randn(2, 5, generator=rng)
         for k in (5, 6, 500):
-            expect.close(
-                submission.top_k_filter(logits, k), logits, why="there are only V scores: ask for min(k, V) of them"
-            )
+            expect.close(submission.top_k_filter(logits, k), logits, why="there are only V scores: ask for min(k, V) of them")
 
     def test_what_was_ruled_out_stays_ruled_out(self, submission, dice):
         """Scores of -inf come out as -inf, also if fewer than k others are left."""
@@ -292,10 +288,8 @@ class TestTopP(Exercise, id="sampling-top-p"):
         ratio = dice.uniform(0.6, 0.75)
         total = sum(ratio**i for i in range(size))
         shares = [ratio**i / total for i in range(size)]
-        for count in range(1, 5):
-            p = (
-                sum(shares[:count]) - shares[count - 1] / 2
-            )  # halfway through the last one that stays: no rounding matters
+        for count in (*range(1, size), 2):
+            p = sum(shares[:count]) - shares[count - 1] / 2  # halfway through the last one: no rounding matters
             logits = scores_of(shares, dice)
             expect.close(
                 submission.top_p_filter(logits, p),
@@ -309,10 +303,7 @@ class TestTopP(Exercise, id="sampling-top-p"):
         count, size = math.prod(shape[:-1]), shape[-1]
         rest = [0.02 + i / 100 for i in range(size - 1)]
         rows = [
-            scores_of([0.9] + [share / 10 / sum(rest) for share in rest], dice)
-            if row % 2
-            else distinct_shares(size, dice)
-            for row in range(count)
+            scores_of([0.9] + [share / 10 / sum(rest) for share in rest], dice) if row % 2 else distinct_shares(size, dice) for row in range(count)
         ]
         logits = torch.stack(rows).reshape(shape)
         for p in (0.7, 0.35):
@@ -341,28 +332,24 @@ class TestTopP(Exercise, id="sampling-top-p"):
         expect.close(submission.top_p_filter(level, 0.3), level, why="all five are equal: they all stay")
 
     def test_only_differences_between_scores_count(self, submission, dice):
-        """The same number added to all scores changes nothing about who stays."""
+        """A number added to all scores of a row changes nothing about who stays, and rows may lie far apart."""
         shares = [0.5, 0.25, 0.15, 0.1]
-        for shift in (-700.0, 300.0, 900.0):
-            logits = scores_of(shares, dice, shift)
+        for shifts in ((-700.0,), (900.0,), (-900.0, 900.0, 0.0)):
+            logits = torch.stack([scores_of(shares, dice, shift) for shift in shifts])
             expect.close(
                 submission.top_p_filter(logits, 0.6),
-                torch.tensor(nucleus(logits.tolist(), 0.6)),
+                row_by_row(lambda row: nucleus(row, 0.6), logits),
                 why="take the softmax, not just the exponential: that overflows, or vanishes",
             )
 
     def test_p_of_one_keeps_everything(self, submission, rng):
         """With p = 1 nothing changes, not even for tokens whose probability is too small to see."""
         logits = torch.cat([torch.randn(2, 5, generator=rng), torch.tensor([[-90.0, -400.0], [60.0, -1000.0]])], dim=-1)
-        expect.close(
-            submission.top_p_filter(logits, 1.0), logits, why="sums near 1 are rounded; p = 1 needs a branch of its own"
-        )
+        expect.close(submission.top_p_filter(logits, 1.0), logits, why="sums near 1 are rounded; p = 1 needs a branch of its own")
 
     def test_what_was_ruled_out_stays_ruled_out(self, submission, dice):
         """Scores of -inf come out as -inf and hold no probability, p = 1 included."""
-        logits = torch.cat([scores_of([0.6, 0.3, 0.1], dice), torch.tensor([-INF, -INF])])[
-            torch.tensor([3, 0, 1, 4, 2])
-        ]
+        logits = torch.cat([scores_of([0.6, 0.3, 0.1], dice), torch.tensor([-INF, -INF])])[torch.tensor([3, 0, 1, 4, 2])]
         for p in (0.5, 0.8, 1.0):
             expect.close(submission.top_p_filter(logits, p), torch.tensor(nucleus(logits.tolist(), p)))
 
@@ -403,11 +390,11 @@ def next_ids(ids, factor):
 
 
 def make_step(factor):
-    """A model for the far side: it records what it reads, and stops a loop that never ends."""
+    """A model for the far side: it records what it reads and says, and stops a loop that never ends."""
 
     class Step:
         def __init__(self):
-            self.read = []
+            self.read, self.returned = [], []
 
         def __call__(self, ids):
             if len(self.read) >= 60:
@@ -420,20 +407,21 @@ def make_step(factor):
             best = (mixed + len(ids)) % 23
             scores = torch.arange(23.0) / 100
             scores[best], scores[(best + 1 + mixed % 7) % 23] = 9.0, 5.0
+            self.returned.append(scores.tolist())
             return scores
 
     return Step()
 
 
 def make_sampler(place):
-    """A sampler for the far side that takes the best (0) or the second best (1), and counts its calls."""
+    """A sampler for the far side that takes the best (0) or the second best (1), and records its scores."""
 
     class Sampler:
         def __init__(self):
-            self.calls = 0
+            self.received = []
 
         def __call__(self, scores):
-            self.calls += 1
+            self.received.append(scores.tolist())
             return int(scores.argsort(descending=True)[place])
 
     return Sampler()
@@ -453,7 +441,7 @@ def run_generate(submission, prompt, count, eos_id, factor, place=0):
     """Call the learner's loop; returns its result, what step read, and how often the sampler was called."""
     step, sampler = submission.run(make_step, factor), submission.run(make_sampler, place)
     result = submission.generate(step, prompt, count, eos_id, sampler)
-    return result, step.read, sampler.calls
+    return result, step.read, len(sampler.received)
 
 
 def prompt_from(dice, length):
@@ -474,30 +462,15 @@ class TestGenerate(Exercise, id="generation-loop"):
 
     def probe(self, submission):
         """Ends by number, by eos, by eos 0, not by an eos in the prompt; no new tokens; and the prompt afterwards."""
+        cases = [([3, 4], 4, None, 0), ([5], 6, 19, 0), ([1, 2, 3], 0, None, 0), ([5, 16], 3, 16, 0), ([16, 5], 3, 16, 0)]
+        cases += [([7, 1, 7], 3, None, 1), ([2], 8, 0, 0), ([2], 8, None, 0), ([9, 9], 1, 5, 1), ([0, 3], 8, 0, 0)]
         seen = []
-        for prompt, count, eos_id, place in (
-            ([3, 4], 4, None, 0),
-            ([5], 6, 16, 0),
-            ([1, 2, 3], 0, None, 0),
-            ([16, 5], 3, 16, 0),
-            ([7, 1, 7], 3, None, 1),
-            ([2], 8, 0, 0),
-            ([9, 9], 1, 5, 1),
-            ([0, 3], 8, 0, 0),
-        ):
-            step, sampler, kept = (
-                submission.run(make_step, 31),
-                submission.run(make_sampler, place),
-                submission.keep(prompt),
-            )
-            seen.append(
-                (
-                    submission.generate(step, kept, count, eos_id, sampler),
-                    step.read,
-                    sampler.calls,
-                    submission.value(kept),
-                )
-            )
+        for prompt, count, eos_id, place in cases:
+            step, sampler = submission.run(make_step, 31), submission.run(make_sampler, place)
+            kept = submission.keep(prompt)
+            result = submission.generate(step, kept, count, eos_id, sampler)
+            peaks = [max(scores) for scores in sampler.received]
+            seen.append((result, step.read, peaks, submission.value(kept)))
         return seen
 
     @core
@@ -534,6 +507,14 @@ class TestGenerate(Exercise, id="generation-loop"):
             why="the choice is the sampler's; do you take the best yourself?",
         )
 
+    def test_hands_the_scores_over_as_they_are(self, submission, dice):
+        """The sampler gets exactly what step returned."""
+        step, sampler = submission.run(make_step, 31), submission.run(make_sampler, 0)
+        submission.generate(step, prompt_from(dice, 2), 3, None, sampler)
+        returned, received = step.returned, sampler.received
+        expect.equal(len(received), 3, why="the sampler is called once for each new token")
+        expect.close(received, returned, why="softmax and filters are the sampler's business")
+
     @pytest.mark.parametrize("eos_id", [11, 0], ids=["some id", "id 0"])
     def test_ends_with_the_end_token(self, submission, dice, eos_id):
         """When eos_id is chosen it is kept as the last id, nothing follows, and step is not asked again."""
@@ -547,18 +528,19 @@ class TestGenerate(Exercise, id="generation-loop"):
     def test_an_end_token_in_the_prompt_ends_nothing(self, submission, dice):
         """Only a new eos_id ends the text, not one that stands in the prompt, last or first."""
         factor = dice.randrange(20, 60)
-        while True:
+        prompt = prompt_from(dice, 3)
+        while {prompt[0], prompt[-1]} & set(continued(prompt, 3, None, factor)[3:]):
             prompt = prompt_from(dice, 3)
-            if (
-                prompt[-1] not in continued(prompt, 3, None, factor)[3:]
-                and prompt[0] not in continued(prompt, 3, None, factor)[3:]
-            ):
-                break
         for eos_id in (prompt[-1], prompt[0]):
             got, _, _ = run_generate(submission, prompt, 3, eos_id, factor)
-            expect.equal(
-                got, continued(prompt, 3, None, factor), why="look at the new token only, not at the whole list"
-            )
+            expect.equal(got, continued(prompt, 3, None, factor), why="look at the new token only, not at the whole list")
+
+    def test_without_an_end_token_nothing_ends_it(self, submission, dice):
+        """With eos_id=None the loop goes on to max_new_tokens, through every id, 0 included."""
+        factor = dice.randrange(20, 60)
+        prompt = prompt_that_reaches(dice, 0, factor)
+        got, _, _ = run_generate(submission, prompt, 9, None, factor)
+        expect.equal(got, continued(prompt, 9, None, factor), why="None is no id: nothing may end the text early")
 
     def test_no_new_tokens_are_none(self, submission, dice):
         """With max_new_tokens = 0 the prompt comes back and nothing is asked; with 1 there is one more id."""
@@ -633,13 +615,18 @@ def expect_decisions(submission, cards, why=""):
 
 
 def gap_cards(dice, wanted, count):
-    """Cards with one to three unknown fields whose decision passes `wanted`, with facts drawn anew."""
+    """Cards with one to four unknown fields whose decision passes `wanted`, with facts drawn anew."""
     found = []
     while len(found) < count:
-        facts = with_gaps(dice.choice(FULL_CARDS), dice.sample(list(FIELDS), dice.randrange(1, 4)), dice)
+        facts = with_gaps(dice.choice(FULL_CARDS), dice.sample(list(FIELDS), dice.randrange(1, 5)), dice)
         if wanted(triage(facts)):
             found.append(labelled(facts, dice.choice(USE_CASES), dice))
     return found
+
+
+def initial(decision):
+    """One letter for each decision, so that a fingerprint of hundreds of cards stays small."""
+    return decision[0] if isinstance(decision, str) and decision else "?"
 
 
 class TestTriage(Exercise, id="use-cases-triage"):
@@ -647,24 +634,19 @@ class TestTriage(Exercise, id="use-cases-triage"):
 
     def probe(self, submission):
         """The eight cards, all full cards, cards with one gap and with many; and one card afterwards."""
-        f = submission.triage_use_case
-        gaps = [
-            {field: value for field, value in full.items() if field != gap}
-            for gap in FIELDS
-            for full in FULL_CARDS[::5]
-        ]
-        nones = [{**full, gap: None} for gap in FIELDS for full in FULL_CARDS[1::7]]
-        sparse = [
-            {},
-            {"personal_data": True, "runs_on": "public service"},
-            {"harm": "high", "final_say": "model"},
-            {"exact_rule": True},
-            {"runs_on": "public service", "harm": "high", "exact_rule": False, "checkable": True},
-            {"runs_on": "own servers", "final_say": "person", "exact_rule": True},
-            {"harm": "low", "personal_data": False, "exact_rule": True},
-        ]
+        cards = [*USE_CASES, *FULL_CARDS]
+        for gap, first in zip(FIELDS, range(6), strict=True):
+            cards += [{field: value for field, value in full.items() if field != gap} for full in FULL_CARDS[first::11]]
+            cards += [{**full, gap: None} for full in FULL_CARDS[first::13]]
+        calm = {"personal_data": False, "runs_on": "own servers", "harm": "low", "final_say": "person"}
+        calm |= {"exact_rule": False, "checkable": True}
+        cards += [{"title": "Letters", "industry": name, **calm} for name in ("healthcare", "finance", "support", "law")]
+        cards += [{}, {"personal_data": True, "runs_on": "public service"}, {"harm": "high", "final_say": "model"}]
+        cards += [{"exact_rule": True}, {"harm": "low", "personal_data": False, "exact_rule": True}]
+        cards += [{"runs_on": "public service", "harm": "high", "exact_rule": False, "checkable": True}]
         kept = submission.keep({"title": "Letters", "harm": "low", "runs_on": None})
-        return [f(card) for card in (*USE_CASES, *FULL_CARDS, *gaps, *nones, *sparse)], f(kept), submission.value(kept)
+        letters = "".join(initial(submission.triage_use_case(card)) for card in cards)
+        return letters, submission.triage_use_case(kept), submission.value(kept)
 
     @core
     def test_decides_by_the_rules(self, submission, dice):
@@ -672,9 +654,7 @@ class TestTriage(Exercise, id="use-cases-triage"):
         cards = []
         for title in USE_CASES:
             for decision in ("reject", "use a program", "human review", "go ahead"):
-                cards.append(
-                    labelled(dice.choice([full for full in FULL_CARDS if decide(full) == decision]), title, dice)
-                )
+                cards.append(labelled(dice.choice([full for full in FULL_CARDS if decide(full) == decision]), title, dice))
         expect_decisions(submission, cards, "ask the five rules in their order, and stop at the first that applies")
 
     def test_hard_constraints_come_first(self, submission, dice):
@@ -698,12 +678,7 @@ class TestTriage(Exercise, id="use-cases-triage"):
             full
             for full in FULL_CARDS
             if decide(full) != "reject"
-            and (
-                full["personal_data"]
-                or full["runs_on"] == "public service"
-                or full["harm"] == "high"
-                or full["final_say"] == "model"
-            )
+            and (full["personal_data"] or full["runs_on"] == "public service" or full["harm"] == "high" or full["final_say"] == "model")
         ]
         expect_decisions(
             submission,
@@ -715,9 +690,7 @@ class TestTriage(Exercise, id="use-cases-triage"):
         """The same facts get the same decision under every title and in every industry, or with no title at all."""
         for facts in dice.sample(FULL_CARDS, 6):
             cards = [labelled(facts, title, dice) for title in USE_CASES]
-            expect_decisions(
-                submission, [*cards, facts], "decide from the six fields; words in the title prove nothing"
-            )
+            expect_decisions(submission, [*cards, facts], "decide from the six fields; words in the title prove nothing")
 
     def test_asks_when_a_deciding_fact_is_missing(self, submission, dice):
         """If the unknown fields could change the decision, it is "insufficient information"."""
@@ -734,6 +707,8 @@ class TestTriage(Exercise, id="use-cases-triage"):
             gap_cards(dice, lambda decision: decision != UNKNOWN, 24),
             "try all values of the missing fields: do the decisions differ?",
         )
+        bare = [{"personal_data": True, "runs_on": "public service"}, {"harm": "high", "final_say": "model"}]
+        expect_decisions(submission, bare, "a broken hard constraint is certain, whatever else is missing")
 
     def test_absent_and_none_are_the_same(self, submission, dice):
         """A field that is left out and one that is None are both unknown; an empty card is not enough."""

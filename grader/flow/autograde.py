@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,16 @@ def _grade(course: NbgraderCourse, job: Job, done: Graded) -> dict[str, Any]:
     if unclear:
         done.review[job.name] = f"{len(unclear)} exercises could not be checked; look at them in Formgrader"
         _ask_for_review(course, job, unclear)
-    return {"status": GRADED, "reason": "", "exercises": [row.as_json() for row in verdicts]}
+    return {"status": GRADED, "reason": "", "exercises": [_explained(row, job).as_json() for row in verdicts]}
+
+
+def _explained(verdict: ExerciseVerdict, job: Job) -> ExerciseVerdict:
+    """With intake's words where the run has none, or worse ones: a deleted cell, a syntax error."""
+    if verdict.verdict == Outcome.PASSED.value or (verdict.reason and not verdict.reason.startswith("SyntaxError")):
+        return verdict
+    found = [Finding.from_json(row) for row in job.intake.get("findings", [])]
+    said = [finding.message for finding in found if finding.exercise == verdict.exercise]
+    return replace(verdict, reason="; ".join(said) or verdict.reason)
 
 
 def _nothing_to_run(course: NbgraderCourse, job: Job) -> dict[str, Any]:

@@ -2,7 +2,16 @@
 import torch
 
 from grader.checks.p1_3_tokens_and_embeddings import (
-    bytes_of, check_neighbours, draw_ids, draw_table, draw_text, encoded_by_string, learned, learned_by_string, merged_by_string, rows_by_loop,
+    bytes_of,
+    check_neighbours,
+    draw_ids,
+    draw_table,
+    draw_text,
+    encoded_by_string,
+    learned,
+    learned_by_string,
+    merged_by_string,
+    rows_by_loop,
     turned_by_complex_numbers,
 )
 from grader.judge import Exercise, core, expect
@@ -13,7 +22,8 @@ class TestHiddenPairCounts(Exercise, id="bpe-pair-counts", hidden=True):
         """n ids have n - 1 neighbouring pairs, and every id but the last is a left one once for each place."""
         ids = draw_ids(dice, dice.randrange(50, 80), alphabet=(1, 1, 2, 700))
         counts = submission.pair_counts(ids)
-        expect.true(isinstance(counts, dict) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in counts), "the result must be a dict of pairs", got=counts)
+        pairs = isinstance(counts, dict) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in counts)
+        expect.true(pairs, "the result must be a dict of pairs", got=counts)
         for token in set(ids):
             expect.equal(sum(count for (left, _), count in counts.items() if left == token), ids[:-1].count(token))
             expect.equal(sum(count for (_, right), count in counts.items() if right == token), ids[1:].count(token))

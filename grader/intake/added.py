@@ -43,7 +43,7 @@ def added_cells(notebook: StudentNotebook, pristine: Pristine, answers: dict[str
     used = {cell.index for cell in answers.values()}
     added = Added()
     for cell in notebook.cells:
-        own = cell.kind == "code" and cell.index not in used and cell.index not in twins
+        own = cell.kind == "code" and not cell.ours and cell.index not in used and cell.index not in twins
         later = [index for index in stops if index > cell.index]
         if own and later and cell.source.strip() and not _ONLY_CALLS.fullmatch(cell.source):
             added.offer(cell, stops[min(later)])

@@ -40,6 +40,10 @@ class Finding:
         """The finding as plain data."""
         return asdict(self)
 
+    def line(self) -> str:
+        """The finding in a line, where the reader knows which file it is about."""
+        return f"{self.severity}: {f'{self.exercise}: ' if self.exercise else ''}{self.message}"
+
     def __str__(self) -> str:
         where = f"{self.file}, {self.exercise}" if self.exercise else self.file
         return f"{self.severity}: {where}: {self.message}"

@@ -54,7 +54,7 @@ def student_ids(owners: Iterable[Owner]) -> dict[Owner, str]:
     unique = sorted(set(owners), key=lambda owner: (owner.name, owner.number))
     wanted: dict[str, list[Owner]] = defaultdict(list)
     for owner in unique:
-        wanted[_safe(owner.name)].append(owner)
+        wanted[safe_name(owner.name)].append(owner)
     ids: dict[Owner, str] = {}
     for name, same in wanted.items():
         for owner in same:
@@ -92,7 +92,7 @@ def _from_file(name: str, library: Library) -> Owner | None:
     return Owner(front) if front else None
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """Letters, digits, `_.@-`: what nbgrader, every file system and a CSV can hold."""
     safe = _UNSAFE.sub("-", unicodedata.normalize("NFC", name).strip()).strip(".-_")
     return safe[:80] or f"student-{_digest(name)}"

@@ -22,6 +22,8 @@ class StudentCell:
     id: str
     grade_id: str
     index: int
+    count: int = 0  # the number that a run gave it; 0 if it was never run
+    ours: bool = False  # tagged as a set-up or demonstration cell, perhaps of an older release
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,12 @@ def _cells(rows: list[Any], name: str) -> tuple[list[StudentCell], list[Finding]
         metadata = metadata if isinstance(metadata, dict) else {}
         mark = metadata.get("nbgrader")
         grade_id = mark.get("grade_id") if isinstance(mark, dict) else None
-        cells.append(StudentCell(str(row.get("cell_type")), source, str(row.get("id") or metadata.get("id") or ""),
-                                 str(grade_id or ""), index))
+        name = str(row.get("id") or metadata.get("id") or "")
+        count = row.get("execution_count")
+        count = count if isinstance(count, int) else 0
+        tags = metadata.get("tags")
+        ours = isinstance(tags, list) and ("demo" in tags or "setup" in tags)
+        cells.append(StudentCell(str(row.get("cell_type")), source, name, str(grade_id or ""), index, count, ours))
     if not dropped:
         return cells, []
     text = f"{dropped} cells are damaged or far too long; they were left out, the rest was read"

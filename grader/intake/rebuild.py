@@ -42,7 +42,8 @@ class Rebuilt:
 
 def notebook_text(table: dict[str, Any]) -> str:
     """A notebook as nbformat writes it."""
-    return json.dumps(table, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    cells = [{**cell, "source": "".join(cell["source"]).splitlines(keepends=True)} for cell in table["cells"]]
+    return json.dumps({**table, "cells": cells}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def rebuild(

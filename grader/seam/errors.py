@@ -10,11 +10,11 @@ class LearnerError(Exception):
         self.kind, self.message, self.line = kind, message, line
 
 
-class MissingAttribute(LearnerError, AttributeError):  # noqa: N818  # named for what is missing
+class MissingAttribute(LearnerError, AttributeError):
     """A handle lacks an attribute; being an AttributeError makes hasattr() work on handles."""
 
 
-class MissingLength(LearnerError, TypeError):  # noqa: N818  # named for what is missing
+class MissingLength(LearnerError, TypeError):
     """A handle has no length; being a TypeError makes list(handle) work, which asks for a length first."""
 
 
@@ -25,9 +25,9 @@ class SeamError(Exception):
     """
 
 
-class LearnerTimeout(SeamError):  # noqa: N818  # whose fault it is comes first
+class LearnerTimeout(SeamError):
     """The learner's code took too long; its process may live on."""
 
 
-class LearnerGone(SeamError):  # noqa: N818  # whose fault it is comes first
+class LearnerGone(SeamError):
     """The learner's process is dead, silent or malformed. Every later call says so at once."""

@@ -26,7 +26,7 @@ NAME_ROOTS = {"torch", "numpy", "builtins", "operator", "_operator", "math", "it
               "functools", "transformers", "handbook"}
 GIVEN: dict[str, Any] = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "np": np, "math": math,
                          "random": random, "itertools": itertools}
-_HOMES = ("torch", "torch.nn.functional", "numpy", "numpy.random", "random")  # of callables that name no module
+_HOMES = ("torch", "torch._C", "torch.nn.functional", "numpy", "numpy.random", "random")  # of what names no module
 _READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 
 

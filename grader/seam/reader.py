@@ -84,11 +84,11 @@ class Reader:
             raise CodecError("too many keys share a hash")
         return keys
 
-    def dict(self, depth: int) -> dict[Any, Any]:
+    def mapping(self, depth: int) -> dict[Any, Any]:
         flat = self.many(depth, 2)
         return dict(zip(self.keys(flat[::2]), flat[1::2], strict=True))
 
-    def range(self) -> range:
+    def span(self) -> range:
         start, stop, step = struct.unpack("<3q", self.take(24))
         if step == 0 or range(start, stop, step)[self.limits.items :]:
             raise CodecError("bad range")
@@ -148,9 +148,9 @@ _TAGS: dict[bytes, Callable[[Reader, int], Any]] = {
     b"W": lambda reader, depth: reader.packed("d"),
     b"S": lambda reader, depth: set(reader.keys(reader.many(depth))),
     b"Z": lambda reader, depth: frozenset(reader.keys(reader.many(depth))),
-    b"d": lambda reader, depth: reader.dict(depth),
+    b"d": lambda reader, depth: reader.mapping(depth),
     b"c": lambda reader, depth: slice(*(reader.get(depth + 1) for _ in range(3))),
-    b"r": lambda reader, depth: reader.range(),
+    b"r": lambda reader, depth: reader.span(),
     b"T": lambda reader, depth: reader.tensor(depth),
     b"A": lambda reader, depth: arrays.build_array(reader.parts()),
     b"D": lambda reader, depth: reader.dtype(),

@@ -57,10 +57,10 @@ class Submission:
         It is a handle, a library's callable, or a function of the check file; that one crosses as source and so must
         be self-contained (torch, nn, F, np, math, random and itertools are given). Raises TypeError if it is not.
         """
-        is_probe = isinstance(target, types.FunctionType)
-        if isinstance(target, Handle) or (is_probe and any(isinstance(value, Handle) for value in args)):
-            name = target._name if isinstance(target, Handle) else target.__name__
-            return self._link.recorded(name, target, *args, **kwargs)
+        if isinstance(target, Handle):
+            return target(*args, **kwargs)
+        if isinstance(target, types.FunctionType) and any(isinstance(value, Handle) for value in [*args, *kwargs.values()]):
+            return self._link.recorded(target.__name__, target, *args, **kwargs)
         return self._link.call(target, args, kwargs)
 
     def keep(self, value: Any, /) -> Any:
@@ -134,9 +134,9 @@ class LocalSubmission(Submission):
 class _State(NamedTuple):
     """What everything that runs in a process shares."""
 
-    torch: torch.Tensor
-    python: tuple[Any, ...]
-    numpy: Any  # a bit generator: exchanging it is 200 times faster than copying its state
+    torch_state: torch.Tensor
+    python_state: tuple[Any, ...]
+    numpy_bits: Any  # a bit generator: exchanging it is 200 times faster than copying its state
     dtype: torch.dtype
 
 
@@ -151,8 +151,8 @@ def _current() -> _State:
 
 
 def _install(state: _State) -> None:
-    torch.set_rng_state(state.torch)
-    random.setstate(state.python)
-    np.random.set_bit_generator(state.numpy)  # type: ignore[attr-defined]
+    torch.set_rng_state(state.torch_state)
+    random.setstate(state.python_state)
+    np.random.set_bit_generator(state.numpy_bits)  # type: ignore[attr-defined]
     if torch.get_default_dtype() != state.dtype:
         torch.set_default_dtype(state.dtype)

@@ -1,7 +1,6 @@
 """Values into bytes. What a type's own methods say is not believed: the built-in base class reads the value."""
 from __future__ import annotations
 
-import contextlib
 import enum
 import struct
 from collections import OrderedDict
@@ -19,7 +18,7 @@ Put = Callable[["Writer", Any, int], None]
 
 TENSOR_COST = 20  # items that one tensor or array counts for: it costs far more than an int
 MAX_TEXT = 200  # characters of an exception's or a type's name
-_INT64 = 1 << 63
+_INT64 = 1 << 63  # one more than the largest end of a range
 
 
 class Writer:
@@ -53,78 +52,77 @@ class Writer:
         for block in blocks:
             self.raw(struct.pack("<I", len(block)), block)
 
-    def constant(self, value: object, depth: int) -> None:
+    def put_constant(self, value: object, depth: int) -> None:
         self.raw(b"0" if value is None else b"1" if value is True else b"2" if value is False else b"3")
 
-    def scalar(self, value: Any, depth: int) -> None:
+    def put_scalar(self, value: Any, depth: int) -> None:
         """A NumPy number, as the Python number that it is."""
-        kind = {"b": bool, "i": int, "u": int, "f": float, "c": complex}[value.dtype.kind]
-        self.put(kind(value), depth)
+        kind = {"b": bool, "i": int, "u": int, "f": float, "c": complex}.get(value.dtype.kind)
+        self.put_token(value, depth) if kind is None else self.put(kind(value), depth)
 
-    def integer(self, value: int, depth: int) -> None:
+    def put_integer(self, value: int, depth: int) -> None:
         size = int.bit_length(value) // 8 + 1
         if size > self.limits.int_bytes:
             raise CodecError("an integer is too large")
         self.block(b"i", int.to_bytes(value, size, "little", signed=True))
 
-    def real(self, value: float, depth: int) -> None:
+    def put_real(self, value: float, depth: int) -> None:
         self.raw(b"f", struct.pack("<d", value))
 
-    def complex(self, value: complex, depth: int) -> None:
+    def put_complex(self, value: complex, depth: int) -> None:
         self.raw(b"j", struct.pack("<2d", value.real, value.imag))
 
-    def text(self, value: str, depth: int) -> None:
+    def put_text(self, value: str, depth: int) -> None:
         self.block(b"s", _utf8(str.__str__(value)))
 
-    def binary(self, value: bytes | bytearray, depth: int) -> None:
+    def put_binary(self, value: bytes | bytearray, depth: int) -> None:
         self.block(b"b", bytes(value))
 
-    def list(self, value: Any, depth: int) -> None:
-        self.sequence(b"l", b"LF", [*list.__iter__(value)], depth)
+    def put_list(self, value: Any, depth: int) -> None:
+        self.put_sequence(b"l", b"LF", [*list.__iter__(value)], depth)
 
-    def tuple(self, value: Any, depth: int) -> None:
-        self.sequence(b"t", b"UW", [*tuple.__iter__(value)], depth)
+    def put_tuple(self, value: Any, depth: int) -> None:
+        self.put_sequence(b"t", b"UW", [*tuple.__iter__(value)], depth)
 
-    def set(self, value: Any, depth: int) -> None:
-        self.sequence(b"S", b"", [*set.__iter__(value)], depth)
+    def put_set(self, value: Any, depth: int) -> None:
+        self.put_sequence(b"S", b"", [*set.__iter__(value)], depth)
 
-    def frozenset(self, value: Any, depth: int) -> None:
-        self.sequence(b"Z", b"", [*frozenset.__iter__(value)], depth)
+    def put_frozenset(self, value: Any, depth: int) -> None:
+        self.put_sequence(b"Z", b"", [*frozenset.__iter__(value)], depth)
 
-    def sequence(self, tag: bytes, packed: bytes, items: Any, depth: int) -> None:
-        kinds = set(map(type, items)) if packed else None
-        if kinds in ({int}, {float}):  # token ids and probabilities: packed, for speed
-            with contextlib.suppress(struct.error):  # an integer of more than 64 bits
-                numbers = struct.pack(f"<{len(items)}{'q' if kinds == {int} else 'd'}", *items)
-                self.count(len(items))
-                self.block(packed[:1] if kinds == {int} else packed[1:], numbers)
-                return
+    def put_sequence(self, tag: bytes, packed: bytes, items: Any, depth: int) -> None:
+        kinds = set(map(type, items)) if packed else set()
+        numbers = _pack(items, kinds)  # token ids and probabilities, for speed
+        if numbers is not None:
+            self.count(len(items))
+            self.block(packed[:1] if int in kinds else packed[1:], numbers)
+            return
         self.raw(tag, struct.pack("<I", len(items)))
         for item in items:
             self.put(item, depth + 1)
 
-    def dict(self, value: Any, depth: int) -> None:
+    def put_dict(self, value: Any, depth: int) -> None:
         # an OrderedDict keeps an order of its own, which move_to_end() changes
-        pairs = OrderedDict.items(value) if isinstance(value, OrderedDict) else dict.items(value)
+        pairs = OrderedDict.items(value) if issubclass(type(value), OrderedDict) else dict.items(value)
         self.raw(b"d", struct.pack("<I", len(pairs)))
         for key, item in pairs:
             self.put(key, depth + 1)
             self.put(item, depth + 1)
 
-    def slice(self, value: Any, depth: int) -> None:
+    def put_slice(self, value: Any, depth: int) -> None:
         self.raw(b"c")
         for item in (value.start, value.stop, value.step):
             self.put(item, depth + 1)
 
-    def range(self, value: Any, depth: int) -> None:
+    def put_range(self, value: Any, depth: int) -> None:
         ends = (value.start, value.stop, value.step)
         if not all(-_INT64 <= end < _INT64 for end in ends) or value[self.limits.items :]:
             raise CodecError("a range is too long")  # a check may well build a list of it
         self.raw(b"r", struct.pack("<3q", *ends))
 
-    def array(self, value: Any, depth: int) -> None:
+    def put_array(self, value: Any, depth: int) -> None:
         if not arrays.is_plain(value):
-            self.token(value, depth)
+            self.put_token(value, depth)
             return
         self.count(TENSOR_COST)
         parts = arrays.take_apart(value, self.limits.bytes - self.size)
@@ -135,19 +133,19 @@ class Writer:
             for item in arrays.gradient(value):
                 self.put(item, depth + 1)
 
-    def dtype(self, value: torch.dtype, depth: int) -> None:
+    def put_dtype(self, value: torch.dtype, depth: int) -> None:
         self.block(b"D", _utf8(str(value).removeprefix("torch.")))
 
-    def device(self, value: torch.device, depth: int) -> None:
+    def put_device(self, value: torch.device, depth: int) -> None:
         self.block(b"V", _utf8(str(value)))
 
-    def exception(self, value: BaseException, depth: int) -> None:
+    def put_exception(self, value: BaseException, depth: int) -> None:
         self.block(b"E", _utf8(type(value).__name__[:MAX_TEXT]), _utf8(safe_str(value)))
 
-    def told_exception(self, value: ExceptionInfo, depth: int) -> None:
+    def put_exception_info(self, value: ExceptionInfo, depth: int) -> None:
         self.block(b"E", _utf8(value.kind[:MAX_TEXT]), _utf8(value.message))
 
-    def token(self, value: object, depth: int) -> None:
+    def put_token(self, value: object, depth: int) -> None:
         if not isinstance(value, Ref | Name | Source):
             if self.replace is None:
                 raise CodecError(f"a {type(value).__name__} can't cross")
@@ -161,26 +159,38 @@ class Writer:
 
 
 _EXACT: dict[type, Put] = {
-    type(None): Writer.constant, bool: Writer.constant, type(...): Writer.constant, int: Writer.integer,
-    float: Writer.real, complex: Writer.complex, str: Writer.text, bytes: Writer.binary, bytearray: Writer.binary,
-    list: Writer.list, tuple: Writer.tuple, set: Writer.set, frozenset: Writer.frozenset, dict: Writer.dict,
-    slice: Writer.slice, range: Writer.range, torch.Tensor: Writer.array, np.ndarray: Writer.array,
-    torch.dtype: Writer.dtype, torch.device: Writer.device, ExceptionInfo: Writer.told_exception,
-    Ref: Writer.token, Name: Writer.token, Source: Writer.token,
+    type(None): Writer.put_constant, bool: Writer.put_constant, type(...): Writer.put_constant,
+    int: Writer.put_integer, float: Writer.put_real, complex: Writer.put_complex,
+    str: Writer.put_text, bytes: Writer.put_binary, bytearray: Writer.put_binary,
+    list: Writer.put_list, tuple: Writer.put_tuple, set: Writer.put_set, frozenset: Writer.put_frozenset,
+    dict: Writer.put_dict, slice: Writer.put_slice, range: Writer.put_range,
+    torch.Tensor: Writer.put_array, np.ndarray: Writer.put_array, torch.dtype: Writer.put_dtype,
+    torch.device: Writer.put_device, ExceptionInfo: Writer.put_exception_info,
+    Ref: Writer.put_token, Name: Writer.put_token, Source: Writer.put_token,
 }  # fmt: skip
 _KINDS: list[tuple[type | tuple[type, ...], Put]] = [
-    (enum.Enum, Writer.token),  # before int and str: members of an enum stay behind
-    ((torch.Tensor, np.ndarray), Writer.array),
-    ((np.bool_, np.number), Writer.scalar),
+    (enum.Enum, Writer.put_token),  # before int and str: members of an enum stay behind
+    ((torch.Tensor, np.ndarray), Writer.put_array),
+    ((np.bool_, np.number), Writer.put_scalar),
     *((kind, _EXACT[kind]) for kind in (int, float, complex, str, bytes, bytearray)),
     *((kind, _EXACT[kind]) for kind in (list, tuple, set, frozenset, dict)),
-    (BaseException, Writer.exception),
+    (BaseException, Writer.put_exception),
 ]
+
+
+def _pack(items: Any, kinds: set[type]) -> bytes | None:
+    """The items as 64-bit numbers, if all of them are ints or all are floats, and fit."""
+    if kinds not in ({int}, {float}):
+        return None
+    try:
+        return struct.pack(f"<{len(items)}{'q' if int in kinds else 'd'}", *items)
+    except struct.error:
+        return None
 
 
 def _by_kind(kind: type) -> Put:
     """How to write a subclass. By its type, not by isinstance(), which believes `__class__`."""
-    return next((put for kinds, put in _KINDS if issubclass(kind, kinds)), Writer.token)
+    return next((put for kinds, put in _KINDS if issubclass(kind, kinds)), Writer.put_token)
 
 
 def _utf8(text: str) -> bytes:

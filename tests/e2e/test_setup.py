@@ -89,6 +89,13 @@ def test_an_old_python_speaks_json_too(set_up):
     assert answer["next"].startswith("install one")
 
 
+def test_make_names_what_is_missing_when_there_is_no_python_at_all():
+    done = subprocess.run(["make", "setup", "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "There is no no-such-python on the PATH." in done.stderr
+    assert "Next: install Python 3.11" in done.stderr
+
+
 def test_a_python_without_the_venv_module_names_the_package(set_up, tmp_path):
     (tmp_path / "ensurepip.py").write_text("raise ImportError('as on Debian')\n", encoding="utf-8")
     done = set_up(PYTHONPATH=str(tmp_path))

@@ -224,6 +224,20 @@ def unsorts_with_the_wrong_order(logits, p):
     return logits.masked_fill((ordered < ordered.gather(-1, last)).gather(-1, order), NEG)
 
 
+@mutant(TOP_P, provides="top_p_filter")
+def takes_the_maximum_of_all(logits, p):
+    """The maximum of the whole batch is taken away before the exponential, so a row far below it vanishes; each row needs its own."""
+    if not 0 < p <= 1:
+        raise ValueError
+    if p == 1:
+        return logits.clone()
+    ordered = logits.sort(-1, descending=True).values
+    powers = (ordered - ordered.max()).exp()
+    shares = powers / powers.sum(-1, keepdim=True)
+    last = ((shares.cumsum(-1) - shares < p).sum(-1, keepdim=True) - 1).clamp(min=0)
+    return logits.masked_fill(logits < ordered.gather(-1, last), NEG)
+
+
 @variant(TOP_P, provides="top_p_filter")
 def by_comparing_all_pairs(logits, p):
     """Right: for each token, the probability of all strictly better ones, without a sort."""
@@ -281,7 +295,19 @@ edit(LOOP, "ignores_the_sampler", "The best token is taken whatever the sampler 
 edit(LOOP, "writes_into_the_prompt", "append changes the caller's list; start from a copy.", ("ids = list(ids)", "pass"))
 edit(LOOP, "puts_new_tokens_in_front", "The new token is put at the front; text grows at its end.", ("ids.append(token)", "ids.insert(0, token)"))
 edit(LOOP, "stops_when_it_repeats", "The loop ends when a token comes twice in a row; only eos_id or the limit may end it.", ("if token == eos_id:", "if token == eos_id or token in ids[:-1]:"))
-edit(LOOP, "samples_probabilities", "The sampler gets something else than step returned: hand the scores over as they are.", ("sampler(step(ids))", "sampler(-step(ids))"))
+edit(LOOP, "hands_over_probabilities", "The sampler gets probabilities, but it takes what step returned: softmax, temperature and filters are its own business.",
+     ("sampler(step(ids))", "sampler(step(ids).softmax(-1))"))
+
+
+@mutant(LOOP, provides="generate")
+def reads_a_short_window(step, ids, max_new_tokens, eos_id, sampler):
+    """step gets only the last few tokens; it reads everything so far."""
+    ids = list(ids)
+    for _ in range(max_new_tokens):
+        ids.append(sampler(step(ids[-4:])))
+        if ids[-1] == eos_id:
+            break
+    return ids
 
 
 @variant(LOOP, provides="generate")
@@ -399,6 +425,16 @@ def missing_means_no(card):
 def any_gap_is_too_much(card):
     """Every gap ends in "insufficient information", also where the decision is certain without the missing fact."""
     return UNKNOWN if unknown_fields(card) else decided(card)
+
+
+@mutant(TRIAGE, provides="triage_use_case")
+def more_than_one_gap_is_too_much(card):
+    """With two or more gaps the answer is always "insufficient information", also where they do not matter."""
+    gaps = unknown_fields(card)
+    if len(gaps) > 1:
+        return UNKNOWN
+    decisions = {decided({**card, gaps[0]: value}) for value in FIELDS[gaps[0]]} if gaps else {decided(card)}
+    return decisions.pop() if len(decisions) == 1 else UNKNOWN
 
 
 @mutant(TRIAGE, provides="triage_use_case")

@@ -14,16 +14,15 @@ from grader.mutation import edit, mutant, variant
 COUNTS = "bpe-pair-counts"
 edit(COUNTS, "counts_from_zero", "The first time a pair is seen it counts 0; it must count 1.", ("counts[pair] = counts.get(pair, 0) + 1", "counts[pair] = counts[pair] + 1 if pair in counts else 0"))
 edit(COUNTS, "marks_instead_of_counting", "Every pair gets the count 1, however often it occurs.", ("counts.get(pair, 0) + 1", "1"))
-edit(COUNTS, "misses_the_last_pair", "The last pair is not counted: n ids have n - 1 pairs.", ("zip(ids, ids[1:])", "zip(ids[:-1], ids[1:-1])"))
-edit(COUNTS, "misses_the_first_pair", "Counting starts at the second id; the first pair is left out.", ("zip(ids, ids[1:])", "zip(ids[1:], ids[2:])"))
-edit(COUNTS, "ids_with_a_gap", "The ids of a pair are two places apart; they must be direct neighbours.", ("ids[1:]", "ids[2:]"))
-edit(COUNTS, "pairs_side_by_side", "The list is cut into separate pairs; a pair stands at every position, also at odd ones.", ("zip(ids, ids[1:])", "zip(ids[::2], ids[1::2])"))
-edit(COUNTS, "wraps_around", "The last id is paired with the first one; they are not neighbours.", ("ids[1:]", "ids[1:] + ids[:1]"))
-edit(COUNTS, "ignores_the_order", "(1, 2) and (2, 1) are counted as one pair; left and right are different places.",
-     ("counts[pair] = counts.get(pair, 0) + 1", "pair = tuple(sorted(pair))\n        counts[pair] = counts.get(pair, 0) + 1"))
-edit(COUNTS, "swaps_left_and_right", "The pairs are written (right, left).", ("zip(ids, ids[1:])", "zip(ids[1:], ids)"))
-edit(COUNTS, "only_bytes", "Pairs with ids above 255 are left out; merged tokens have pairs too.", ("zip(ids, ids[1:])", "[pair for pair in zip(ids, ids[1:]) if max(pair) < 256]"))
-edit(COUNTS, "joins_equal_ids", "Pairs of equal ids are left out.", ("zip(ids, ids[1:])", "[pair for pair in zip(ids, ids[1:]) if pair[0] != pair[1]]"))
+edit(COUNTS, "misses_the_last_pair", "The last pair is not counted: n ids have n - 1 pairs.", ("range(len(ids) - 1)", "range(len(ids) - 2)"))
+edit(COUNTS, "misses_the_first_pair", "Counting starts at the second id; the first pair is left out.", ("range(len(ids) - 1)", "range(1, len(ids) - 1)"))
+edit(COUNTS, "ids_with_a_gap", "The ids of a pair are two places apart; they must be direct neighbours.", ("range(len(ids) - 1)", "range(len(ids) - 2)"), ("ids[at + 1]", "ids[at + 2]"))
+edit(COUNTS, "pairs_side_by_side", "The list is cut into separate pairs; a pair stands at every position, also at odd ones.", ("range(len(ids) - 1)", "range(0, len(ids) - 1, 2)"))
+edit(COUNTS, "wraps_around", "The last id is paired with the first one; they are not neighbours.", ("range(len(ids) - 1)", "range(len(ids))"), ("(ids[at], ids[at + 1])", "(ids[at], ids[(at + 1) % len(ids)])"))
+edit(COUNTS, "ignores_the_order", "(1, 2) and (2, 1) are counted as one pair; left and right are different places.", ("(ids[at], ids[at + 1])", "tuple(sorted((ids[at], ids[at + 1])))"))
+edit(COUNTS, "swaps_left_and_right", "The pairs are written (right, left).", ("(ids[at], ids[at + 1])", "(ids[at + 1], ids[at])"))
+edit(COUNTS, "only_bytes", "Pairs with ids above 255 are left out; merged tokens have pairs too.", ("        counts[pair]", "        if max(pair) > 255:\n            continue\n        counts[pair]"))
+edit(COUNTS, "joins_equal_ids", "Pairs of equal ids are left out.", ("        counts[pair]", "        if pair[0] == pair[1]:\n            continue\n        counts[pair]"))
 
 
 @mutant(COUNTS, provides="pair_counts")
@@ -43,7 +42,7 @@ def skips_overlaps(ids):
 def lists_absent_pairs(ids):
     """Pairs that do not occur are in the result, with the count 0; leave them out."""
     counts = dict.fromkeys(itertools.product(sorted(set(ids)), repeat=2), 0)
-    for pair in zip(ids, ids[1:]):
+    for pair in itertools.pairwise(ids):
         counts[pair] += 1
     return counts
 
@@ -71,7 +70,7 @@ def fails_on_an_empty_list(ids):
 @mutant(COUNTS, provides="pair_counts")
 def remembers_earlier_lists(ids, counts={}):  # noqa: B006
     """Counts of earlier calls are still in the result: a default argument {} is made once, not for each call."""
-    for pair in zip(ids, ids[1:]):
+    for pair in itertools.pairwise(ids):
         counts[pair] = counts.get(pair, 0) + 1
     return counts
 
@@ -97,7 +96,7 @@ def by_numpy(ids):
     if len(ids) < 2:
         return {}
     pairs, counts = np.unique(np.column_stack([ids[:-1], ids[1:]]), axis=0, return_counts=True)
-    return {(left, right): count for (left, right), count in zip(pairs, counts)}
+    return {(left, right): count for (left, right), count in zip(pairs, counts, strict=True)}
 
 
 # Merging
@@ -237,7 +236,7 @@ edit(TRAIN, "one_merge_too_few", "One merge less is learned than n_merges.", ("2
 def counts_only_once(text, n_merges):
     """Pairs are counted once, at the start; after each merge the neighbours are others and must be counted again."""
     ids = list(text.encode())
-    counts = Counter(zip(ids, ids[1:]))
+    counts = Counter(itertools.pairwise(ids))
     return [pair for pair, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count > 1][:n_merges]
 
 
@@ -246,7 +245,7 @@ def cuts_into_words_first(text, n_merges):
     """The text is cut at spaces before training, so no merge can hold one; nothing may be cut beforehand."""
     words, merges = [[*map(chr, word.encode())] for word in text.split()], []
     while len(merges) < n_merges:
-        counts = Counter(pair for word in words for pair in zip(word, word[1:]))
+        counts = Counter(pair for word in words for pair in itertools.pairwise(word))
         best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
         if best is None or counts[best] < 2:
             break
@@ -505,7 +504,7 @@ edit(NEAR, "one_too_few", "The vector itself is counted among the k: one neighbo
 edit(NEAR, "fails_on_large_k", "A k that is larger than the table raises an error; return all rows that there are.", ("cosines.argsort(descending=True)", "cosines.topk(k + int(itself.sum())).indices"))
 edit(NEAR, "changes_the_table", "The rows are brought to length 1 in the caller's table.",
      ("    return list(zip(", "    table /= torch.where(lengths > 0, table.norm(dim=-1), 1.0)[:, None]\n    return list(zip("))
-edit(NEAR, "only_row_numbers", "Only the row numbers come back; each needs its cosine.", ("list(zip(order.tolist(), cosines[order].tolist()))", "order.tolist()"))
+edit(NEAR, "only_row_numbers", "Only the row numbers come back; each needs its cosine.", ("list(zip(order.tolist(), cosines[order].tolist(), strict=True))", "order.tolist()"))
 edit(NEAR, "cosine_first", "The pairs are (cosine, row); they must be (row, cosine).", ("zip(order.tolist(), cosines[order].tolist())", "zip(cosines[order].tolist(), order.tolist())"))
 
 
@@ -514,7 +513,7 @@ def nearest_points(vector, table, k):
     """Rows are ranked by their distance; a far point can lie in the same direction."""
     order = (table - vector).norm(dim=-1).argsort()
     order = order[~(table == vector).all(-1)[order]][:k]
-    return list(zip(order.tolist(), F.cosine_similarity(table, vector[None])[order].tolist()))
+    return list(zip(order.tolist(), F.cosine_similarity(table, vector[None])[order].tolist(), strict=True))
 
 
 @variant(NEAR, provides="cosine_neighbours")
@@ -523,7 +522,7 @@ def by_torch_cosine(vector, table, k):
     cosines = F.cosine_similarity(table, vector[None], dim=-1)
     keep = (table != vector).any(-1).nonzero().flatten()
     best = cosines[keep].topk(min(k, len(keep)))
-    return [(int(keep[at]), float(value)) for value, at in zip(best.values, best.indices)]
+    return [(int(keep[at]), float(value)) for value, at in zip(best.values, best.indices, strict=True)]
 
 
 @variant(NEAR, provides="cosine_neighbours")
@@ -533,7 +532,7 @@ def in_plain_python(vector, table, k):
     for row, r in enumerate(table.tolist()):
         if r != v:
             size = math.hypot(*r) * math.hypot(*v)
-            found.append((sum(a * b for a, b in zip(r, v)) / size if size else 0.0, row))
+            found.append((sum(a * b for a, b in zip(r, v, strict=True)) / size if size else 0.0, row))
     found.sort(reverse=True)
     return [(row, cosine) for cosine, row in found][:k]
 

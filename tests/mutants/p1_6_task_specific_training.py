@@ -1,0 +1,239 @@
+"""Plausible wrong answers to p1_6_task_specific_training, and right answers written another way."""
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from grader.mutation import edit, edit_variant, mutant, variant
+
+HEAD = "finetune-classifier-head"
+MEAN = "mean = (tokens * real).sum(1) / real.sum(1).clamp(min=1)"
+edit(HEAD, "averages_the_padding", "The mean runs over the padding too; the mask is never used.", (MEAN, "mean = tokens.mean(1)"))
+edit(HEAD, "divides_by_the_length", "The sum leaves the padding out, but it is divided by T, the padded length.", (MEAN, "mean = (tokens * real).mean(1)"))
+edit(HEAD, "sums_instead_of_averaging", "The real tokens are summed; they must be averaged.", (MEAN, "mean = (tokens * real).sum(1)"))
+edit(HEAD, "inverts_the_mask", "The mask is read the other way round: True is a real token.", ("mask.unsqueeze(-1)", "(~mask).unsqueeze(-1)"))
+edit(HEAD, "takes_the_first_token", "Only the first token is read; the head averages all real tokens.", (MEAN, "mean = tokens[:, 0]"))
+edit(HEAD, "nan_without_tokens", "A text without a real token gives NaN (0 divided by 0); its logits must be the bias.", (".clamp(min=1)", ""))
+edit(HEAD, "returns_probabilities", "It returns probabilities; cross-entropy wants raw scores.", ("return self.linear(mean)", "return self.linear(mean).softmax(-1)"))
+edit(HEAD, "no_bias", "The linear layer has no bias.", ("nn.Linear(d_model, n_classes)", "nn.Linear(d_model, n_classes, bias=False)"))
+edit(HEAD, "takes_the_maximum", "It takes the largest value of each number over the tokens; the head averages.",
+     (MEAN, "mean = tokens.masked_fill(real == 0, -1e9).amax(1)"))
+edit(HEAD, "averages_over_the_batch", "The number of real tokens is that of the whole batch; each text has its own.", (MEAN, "mean = (tokens * real).sum(1) / real.sum().clamp(min=1) * len(tokens)"))
+edit_variant(HEAD, "scores_then_averages", "Right: the linear layer has no bias to average away, so each token is scored first.",
+             ("return self.linear(mean)", "return mean @ self.linear.weight.T + self.linear.bias"))
+
+
+@variant(HEAD, provides="ClassifierHead")
+class OneTextAtATime(nn.Module):
+    """Right: a loop over the texts."""
+
+    def __init__(self, d_model, n_classes):
+        super().__init__()
+        self.linear = nn.Linear(d_model, n_classes)
+
+    def forward(self, tokens, mask):
+        means = [row[real].mean(0) if real.any() else torch.zeros_like(row[0]) for row, real in zip(tokens, mask, strict=True)]
+        return self.linear(torch.stack(means))
+
+
+FREEZE = "finetune-freeze"
+edit(FREEZE, "forgets_the_modes", "The modes are never set: a frozen BatchNorm in train mode keeps moving, and a head in eval mode has no dropout.",
+     ("    model.eval()\n", ""), ("        modules[name].train()\n", ""))
+edit(FREEZE, "leaves_everything_in_train_mode", "The frozen parts are left in train mode: their BatchNorm statistics move although nothing has a gradient.",
+     ("model.eval()", "model.train()"))
+edit(FREEZE, "leaves_everything_in_eval_mode", "The trained parts are in eval mode: their dropout is off.", ("        modules[name].train()\n", ""))
+edit(FREEZE, "freezes_the_head_too", "All parameters are frozen, the named ones too.", ("            parameter.requires_grad_(True)", "            pass"))
+edit(FREEZE, "trains_everything", "Nothing is frozen: requires_grad is never set to False.", ("        parameter.requires_grad_(False)", "        pass"))
+edit(FREEZE, "leaves_biases_training", "Only weights are frozen; biases go on training.",
+     ("for parameter in model.parameters():\n        parameter", "for parameter in (p for p in model.parameters() if p.ndim > 1):\n        parameter"))
+edit(FREEZE, "counts_tensors", "It counts tensors; it must count the numbers in them.", ("sum(parameter.numel() for", "sum(1 for"))
+edit(FREEZE, "counts_the_frozen_ones", "It counts the frozen numbers instead of the trainable ones.", ("if parameter.requires_grad)", "if not parameter.requires_grad)"))
+edit(FREEZE, "counts_nested_names_twice", "A part that is named twice, by itself and inside another, is counted twice.",
+     ("return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)",
+      "return sum(p.numel() for name in trainable for p in modules[name].parameters())"))
+edit(FREEZE, "ignores_unknown_names", "An unknown name is passed over in silence; the docstring promises a ValueError.",
+     ("raise ValueError(f\"the model has no part called {name!r}\")", "return 0"))
+
+
+@mutant(FREEZE, provides="freeze")
+def by_prefix(model, trainable):
+    """Names are compared by their beginning, so that "head" also means "head_norm"."""
+    for name in trainable:
+        if not any(n.startswith(name) for n, _ in model.named_modules()):
+            raise ValueError(name)
+    model.eval()
+    for name, module in model.named_modules():
+        if name and any(name.startswith(part) for part in trainable):
+            module.training = True
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(any(name.startswith(part) for part in trainable))
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@mutant(FREEZE, provides="freeze")
+def by_top_level_only(model, trainable):
+    """Only the outermost parts can be named; a name such as "encoder.1" must work too."""
+    for name in trainable:
+        if name not in dict(model.named_children()):
+            raise ValueError(name)
+    for name, child in model.named_children():
+        child.requires_grad_(name in trainable)
+        child.train(name in trainable)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@variant(FREEZE, provides="freeze")
+def by_get_submodule(model, trainable):
+    """Right: the parts are looked up by get_submodule."""
+    try:
+        parts = [model.get_submodule(name) for name in trainable]
+    except AttributeError as error:
+        raise ValueError(str(error)) from None
+    model.requires_grad_(False).eval()
+    for part in parts:
+        part.requires_grad_(True).train()
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@variant(FREEZE, provides="freeze")
+def by_dotted_names(model, trainable):
+    """Right: parameter and module names are compared with the dot."""
+    names = [name for name, _ in model.named_modules()]
+    wrong = set(trainable) - set(names)
+    if wrong:
+        raise ValueError(f"unknown: {wrong}")
+
+    def inside(name):
+        return any(name == part or name.startswith(part + ".") for part in trainable)
+
+    count = 0
+    for name, module in model.named_modules():
+        module.training = bool(name) and inside(name)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = inside(name)
+        count += parameter.numel() if inside(name) else 0
+    return count
+
+
+STEP = "finetune-step"
+ZERO = "    optimizer.zero_grad()\n"
+LOSS = "loss = F.cross_entropy(model(inputs), labels)"
+edit(STEP, "forgets_zero_grad", "The old gradients are never cleared, so every step repeats all steps before it.", (ZERO, ""))
+edit(STEP, "clears_too_late", "The gradients are cleared between the backward pass and the step: nothing is learned.",
+     (ZERO, ""), ("    loss.backward()\n", "    loss.backward()\n    optimizer.zero_grad()\n"))
+edit(STEP, "steps_before_backward", "The step comes before the backward pass, so it uses the gradients of the batch before.",
+     (ZERO, ""), ("    loss.backward()\n    optimizer.step()\n", "    optimizer.step()\n    optimizer.zero_grad()\n    loss.backward()\n"))
+edit(STEP, "forgets_the_step", "The optimizer never steps.", ("    optimizer.step()\n", ""))
+edit(STEP, "softmax_twice", "Cross-entropy is given probabilities; it takes raw logits and does the softmax itself.", ("model(inputs), labels", "model(inputs).softmax(-1), labels"))
+edit(STEP, "sums_the_batch", "The losses of the batch are summed; they must be averaged.", ("model(inputs), labels)", "model(inputs), labels, reduction='sum')"))
+edit(STEP, "returns_the_loss_after", "The returned loss is that after the step; it must be the one before.", ("return loss.item()", "return F.cross_entropy(model(inputs), labels).item()"))
+edit(STEP, "returns_a_tensor", "The loss is returned as a tensor, which keeps the whole graph alive; return a float.", ("return loss.item()", "return loss"))
+edit(STEP, "sets_train_mode", "model.train() is called: frozen BatchNorm layers move again. Modes are not this function's business.", (ZERO, ZERO + "    model.train()\n"))
+edit(STEP, "thaws_everything", "requires_grad is set for all parameters, so frozen ones get gradients.", (ZERO, ZERO + "    model.requires_grad_(True)\n"))
+edit(STEP, "returns_the_accuracy", "It returns the share of right answers; it must return the loss.",
+     ("return loss.item()", "return (model(inputs).argmax(-1) == labels).float().mean().item()"))
+edit_variant(STEP, "clears_at_the_end", "Right: the gradients are cleared before and after.", ("    return loss.item()", "    value = float(loss)\n    optimizer.zero_grad(set_to_none=True)\n    return value"))
+
+
+@variant(STEP, provides="finetune_step")
+def by_log_softmax(model, optimizer, inputs, labels):
+    """Right: the cross-entropy is written out."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
+    loss = -F.log_softmax(model(inputs), -1)[torch.arange(len(labels)), labels].mean()
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+STOP = "finetune-early-stopping"
+edit(STOP, "keeps_the_last", "It keeps the epoch at which training stops; it must keep the best one.", ("return kept, stopped", "return stopped, stopped"))
+edit(STOP, "ties_count_as_better", "An equal loss counts as a new best; only a strictly lower one does.", ("if loss < best", "if loss <= best"))
+edit(STOP, "waits_one_epoch_too_long", "It waits one epoch too long: patience epochs without a new best are enough.", ("if waited == patience", "if waited > patience"))
+edit(STOP, "never_starts_to_wait_again", "The waiting is counted over the whole run; a new best starts the count again.", ("best, kept, waited = loss, epoch, 0", "best, kept = loss, epoch"))
+edit(STOP, "prefers_the_highest", "It keeps the highest loss; a lower loss is better.", ("if loss < best", "if loss > best"), ("best, kept, waited = math.inf", "best, kept, waited = -math.inf"))
+edit(STOP, "counts_from_one", "Epochs are counted from 1; they are counted from 0.", ("enumerate(history)", "enumerate(history, start=1)"))
+edit(STOP, "fixed_patience", "The patience is fixed at 3; the argument is ignored.", ("if waited == patience", "if waited == 3"))
+edit(STOP, "answers_without_epochs", "No epochs, or a patience below 1, must raise ValueError.", ("raise ValueError(\"at least one epoch and a patience of at least 1 are needed\")", "return -1, -1"))
+
+
+@mutant(STOP, provides="choose_checkpoint")
+def looks_into_the_future(history, patience=3):
+    """It keeps the best of all epochs, also of those after the stop that were never trained."""
+    if not history or patience < 1 or not any(map(math.isfinite, history)):
+        raise ValueError
+    best, waited, stopped = math.inf, 0, len(history) - 1
+    for epoch, loss in enumerate(history):
+        best, waited = (loss, 0) if loss < best else (best, waited + 1)
+        if waited == patience:
+            stopped = epoch
+            break
+    return history.index(min(h for h in history if math.isfinite(h))), stopped
+
+
+@mutant(STOP, provides="choose_checkpoint")
+def compares_with_the_epoch_before(history, patience=3):
+    """Each loss is compared with that of the epoch before; it must be compared with the best so far."""
+    if not history or patience < 1:
+        raise ValueError
+    waited, stopped, before = 0, len(history) - 1, math.inf
+    for epoch, loss in enumerate(history):
+        waited = 0 if loss < before else waited + 1
+        before = loss
+        if waited == patience:
+            stopped = epoch
+            break
+    seen = [h if math.isfinite(h) else math.inf for h in history[: stopped + 1]]
+    if min(seen) == math.inf:
+        raise ValueError
+    return seen.index(min(seen)), stopped
+
+
+@mutant(STOP, provides="choose_checkpoint")
+def nan_as_a_new_best(history, patience=3):
+    """A NaN loss is taken for a new best; comparisons with NaN are always false, so write loss < best."""
+    if not history or patience < 1:
+        raise ValueError
+    best, kept, waited = math.inf, -1, 0
+    for epoch, loss in enumerate(history):
+        if loss >= best:
+            waited += 1
+        else:
+            best, kept, waited = loss, epoch, 0
+        if waited == patience:
+            return kept, epoch
+    if kept < 0:
+        raise ValueError
+    return kept, len(history) - 1
+
+
+@variant(STOP, provides="choose_checkpoint")
+def by_index_of_best(history, patience=3):
+    """Right: the distance to the best epoch is the waiting."""
+    if len(history) == 0 or patience < 1:
+        raise ValueError("nothing to choose from")
+    kept = None
+    for epoch, loss in enumerate(history):
+        if math.isfinite(loss) and (kept is None or loss < history[kept]):
+            kept = epoch
+        if epoch - (-1 if kept is None else kept) >= patience:
+            break
+    if kept is None:
+        raise ValueError("no finite loss")
+    return (kept, epoch)
+
+
+@variant(STOP, provides="choose_checkpoint")
+def by_running_minimum(history, patience=3):
+    """Right: a list of running minima, then the first long plateau."""
+    if not history or patience < 1:
+        raise ValueError
+    clean = [h if math.isfinite(h) else math.inf for h in history]
+    fresh = [h < min(clean[:i], default=math.inf) for i, h in enumerate(clean)]
+    stop = next((i for i in range(patience - 1, len(clean)) if not any(fresh[i - patience + 1 : i + 1])), len(clean) - 1)
+    kept = [i for i in range(stop + 1) if fresh[i]]
+    if not kept:
+        raise ValueError
+    return kept[-1], stop
