@@ -4,6 +4,7 @@ VENV        ?= .venv
 TORCH       ?= auto
 SETUP_FLAGS ?=
 LAB_FLAGS   ?=
+WORKERS     ?= 0
 PYTEST_FLAGS ?=
 BENCH_FLAGS ?=
 
@@ -28,7 +29,7 @@ test quick: export HF_HUB_OFFLINE = 1
 help: ## show this list
 	@echo "LLM Engineer's Handbook"
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
-	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  TORCH=auto|cpu|pypi  LAB_FLAGS=--no-browser"
+	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  TORCH=auto|cpu|pypi  LAB_FLAGS=--no-browser  WORKERS=2"
 
 lab: setup ## set up if need be, then open the course in JupyterLab
 	@mkdir -p "$${HANDBOOK_BUILD:-build}/exchange" # where Formgrader keeps its database and hands out
@@ -42,13 +43,13 @@ test: python ## all that CI runs: style, types, lint, every test
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(RUN) -m grader lint
-	$(RUN) -m pytest $(PYTEST_FLAGS)
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_FLAGS)
 
 quick: python ## the same without types and slow tests, in at most four minutes
 	@$(SETUP) --dev
 	$(RUN) -m ruff check .
 	$(RUN) -m grader lint
-	$(RUN) -m pytest -m "not slow" $(PYTEST_FLAGS)
+	$(RUN) -m pytest -m "not slow" -n $(WORKERS) --dist loadfile $(PYTEST_FLAGS)
 
 build: setup ## build the notebooks in solutions/ and exercises/ from course/
 	$(RUN) -m grader build

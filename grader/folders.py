@@ -54,6 +54,11 @@ class Folders:
         return self.build / "gradebook.db"
 
 
+def shown(path: Path) -> str:
+    """A path as a reader knows it: from the course's folder on, if it is below it."""
+    return path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else str(path)
+
+
 def write_whole(path: Path, data: str | bytes) -> None:
     """Write a file so that it is there completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ This file is only the door, and must open on any Python that a machine may have,
 f-strings, no import of ours before the version is known. An old Python hands over to a newer one or says what to do.
 Exit codes: 0 ready, 1 something stopped it (the last line says what to do next), 2 wrong options, 130 interrupted.
 """
+
 import glob
 import json
 import os

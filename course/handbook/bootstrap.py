@@ -24,6 +24,10 @@ NEEDED = {
     "pytest": (8, 0),
 }
 COLAB_LACKS = ("gguf==0.19.0",)  # pure Python; all that it needs is on Colab
+SETTINGS = {
+    "TOKENIZERS_PARALLELISM": "false",  # else a fork after a tokenizer has run warns on stderr
+    "OMP_NUM_THREADS": "1",  # two notebooks on a laptop whose threads wait for each other are a hundred times slower
+}
 SAID = ("torch", "transformers")
 
 
@@ -39,7 +43,8 @@ def ready(*, quiet: bool = False) -> None:
 
     Raises: NotReadyError if something is missing or too old, with what to do about it.
     """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else a fork after a tokenizer has run warns on stderr
+    for variable, value in SETTINGS.items():
+        os.environ.setdefault(variable, value)
     colab = in_colab()
     installed = _install_missing() if colab else []
     trouble = problems()

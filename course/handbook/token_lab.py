@@ -43,8 +43,8 @@ def text_shrinks(text: str, *, n_merges: int) -> None:
     for done in range(len(merges) + 1):
         tokens = bpe.pieces_of(text, merges[:done])
         left, right = (plots.visible(bpe.readable(pieces[part])) for part in merges[done - 1]) if done else ("", "")
-        step = f"after merge {done}, “{left}” + “{right}”" if done else "bytes"
-        plots.token_strip(tokens, title=f"{len(tokens)} tokens {step}")
+        step = f"merge {done}, “{left}” + “{right}”" if done else "bytes only"
+        plots.token_strip(tokens, title=f"{step}: {len(tokens)} tokens")
 
 
 def library_merges(text: str, n_merges: int) -> list[tuple[str, str]]:
@@ -186,7 +186,7 @@ def hands_of_the_clock(*, pairs: Sequence[int], steps: int, width: int = 64) -> 
     """Draw the hand (1, 0) of several pairs at positions 0 … steps, with SmolLM2's head width and base."""
     base = 100000.0
     with plots.style():
-        figure, axes = plots.subplots(1, len(pairs), size=(7.2, 2.4))
+        figure, axes = plots.subplots(1, len(pairs), size=(7.2, 2.6))
         for pair, axis in zip(pairs, axes.flat, strict=True):
             speed = base ** (-2 * pair / width)
             for position in range(steps + 1):
@@ -195,7 +195,7 @@ def hands_of_the_clock(*, pairs: Sequence[int], steps: int, width: int = 64) -> 
                 if speed > 0.2 or position == steps:
                     axis.annotate(str(position), (1.17 * x, 1.17 * y), ha="center", va="center", fontsize=9)
             axis.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
-            axis.set_title(f"pair {pair}: {speed:.2g} rad a step", fontsize=9)
+            axis.set_title(f"pair {pair}\n{speed:.2g} rad a step", fontsize=9)
             axis.set_xlabel(f"number {pair}", fontsize=9)
             axis.set_ylabel(f"number {pair + width // 2}", fontsize=9)
         figure.suptitle(f"The hand (1, 0) at positions 0 to {steps}", x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -112,7 +112,7 @@ def next_token_distribution(logits: Tensor, temperature: float) -> Tensor:
 
 # %% [markdown]
 # **What it means in the real model.** The order of the tokens never changes; only the distances do.
-# A low temperature writes what is safe, a high one what is rare. Here is the model's answer to a question that has no best answer.
+# A low temperature writes what is safe, a high one what is rare. Here is a text that has no best next word. Compare what the five best hold together, colour by colour.
 
 # %% demo
 from handbook import sampling
@@ -416,7 +416,7 @@ for industry, request in requests.items():
 #
 # - **Healthcare.** The sentence is fluent, and it is not what the note says: the note is no reminder to take anything. A doctor who compares both sees it at once.
 # - **Finance.** The method is right and the number is wrong: 6 per cent of 8000 is 480. A calculator does this exactly, for nothing.
-# - **Support.** Polite, but it denies the customer a refund that nobody has asked for. Someone should read it before it is sent.
+# - **Support.** Polite, but it brings up a refund that nobody mentioned, and says that it is no customer service. Someone must read it before it is sent.
 # - **Law.** The clause says nothing about the landlord, and that is the right answer. The model goes on about the tenant, as if you had asked for him.
 #
 # One tiny model proves little about larger ones: expect fewer such mistakes there, and no fewer fluent sentences around them.

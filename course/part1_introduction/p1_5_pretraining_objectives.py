@@ -16,8 +16,9 @@ text = "The capital of France is Paris, the capital of Japan is Tokyo, and the c
 surprise_bars(lm.tokens(text)[1:], lm.token_nll(text))
 
 # %% [markdown]
-# Three kinds of bars:
+# Read the bars by what the model could have known:
 #
+# - The first bar, " capital", is large: after a single word nearly everything may follow.
 # - " Paris" and " Tokyo" are nearly free: the model knows these facts, and by the second capital it has seen how the sentence goes.
 # - " Japan" is expensive, although nothing is wrong with it: the model can't know which country comes next.
 # - " cheese" is the largest. The model is not just unsure, it is sure of something else.
@@ -31,7 +32,7 @@ surprise_bars(lm.tokens(text)[1:], lm.token_nll(text))
 import math
 
 for p in (1.0, 0.5, 0.1, 0.001):
-    print(f"the right token had probability {p:5}: surprise {-math.log(p):.2f} nats")
+    print(f"the right token had probability {p:5}: surprise {math.log(1 / p):.2f} nats")
 
 # %% [markdown]
 # A token that was certain costs nothing, and each factor of ten in probability costs the same 2.3 nats more.
@@ -514,7 +515,7 @@ print(f"after {total:,} questions: causal loss {sum(curves['causal'][step - 5 : 
 print(f"                         masked loss {sum(curves['masked'][-10:]) / 10:.2f} (step 400)")
 
 # %% [markdown]
-# Per question the masked network is not slower at all. It has just been asked less often.
+# Question for question the two are about level. In a step, the masked network is just asked less often.
 #
 # ## What each of them can do
 #
@@ -539,19 +540,22 @@ plots.bars(list(places), {"causal: reads the left side": left, "masked: reads bo
 # - The trait, one of eight, shows only in the plot that follows. The causal network is stuck at one in eight for ever, however long you train it. The masked one does better, and is not finished learning.
 # - *he, she or they* depends on the name before it. Both can see it, and the causal network has had far more questions about it.
 #
-# The causal network has another gift. It can write: say a word, read it back, say the next. That is its training objective, run as a loop. The span network fills gaps of several words:
+# The causal network has another gift. It can write: say a word, read it back, say the next. That is its training objective, run as a loop.
+# The span network also says word after word, but into the gaps, and it decides by a sentinel when a gap is full:
 
 # %% demo
 from handbook.tiny import extend
 
 start = [stories.id_of[word] for word in ("Long", "ago", "there")]
 print("causal:", stories.text(torch.tensor(extend(networks["causal"], start, 45, rng=torch.Generator().manual_seed(1)))))
-inputs, targets = t5_spans(new.ids[0].tolist(), [(19, 22), (31, 34)], list(new.sentinels))
+inputs, targets = t5_spans(new.ids[0].tolist(), [(9, 12), (28, 31)], list(new.sentinels))
 filled = extend(networks["spans"], inputs, len(targets), prefix=len(inputs))[len(inputs) :]
 print("\nspans reads:", new.text(torch.tensor(inputs)))
 print("spans says: ", new.text(torch.tensor(filled)), "\noriginal:   ", new.text(torch.tensor(targets)))
 
 # %% [markdown]
+# Compare its answer with the original. What fits the words next to a gap is learnt first; what depends on a name further away comes later.
+#
 # ## What it means in the real models
 #
 # | | GPT, SmolLM2 | BERT, and MiniLM in this course | T5 |

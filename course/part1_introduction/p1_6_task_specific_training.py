@@ -16,7 +16,7 @@ topic_map(untrained, "Tickets seen by an encoder with random weights")
 topic_map(encoder, "The same tickets seen by pretrained MiniLM")
 
 # %% [markdown]
-# Both encoders have the same shape. The first has random weights. The second learned from 1.17 billion pairs of texts that belong together
+# Both encoders have the same shape. The first has random weights. The second learned from more than a billion pairs of texts that belong together
 # (model card of all-MiniLM-L6-v2, 2021; the method is that of Reimers and Gurevych 2019, arXiv:1908.10084). Neither has seen a label of ours, and yet the second has begun to sort.
 #
 # That is the bargain behind almost every language model in use: *pretrain* once, on much text and no labels; then *fine-tune* for a task, with few labels.

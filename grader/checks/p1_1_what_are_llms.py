@@ -273,6 +273,7 @@ class TestTopP(Exercise, id="sampling-top-p"):
             f(sure, 0.5),
             f(torch.zeros(4), 0.3),
             f(x + 700, 0.7),
+            f(x + torch.tensor([[900.0], [-900.0], [0.0]]), 0.7),
             f(torch.tensor([0.0, -INF, 1.0]), 0.9),
             f(x[0], 0.7),
             f(x[:, None], 0.35),
@@ -318,6 +319,12 @@ class TestTopP(Exercise, id="sampling-top-p"):
                 torch.tensor(nucleus(logits.tolist(), p)),
                 why="the token that crosses p stays; without it the best one would go first",
             )
+
+    def test_a_p_near_one_still_cuts(self, submission, dice):
+        """A p close to 1 keeps nearly everything and cuts the last of the tail."""
+        logits = scores_of([0.6, 0.2, 0.1, 0.06, 0.03, 0.008, 0.002], dice)
+        for p in (0.93, 0.975, 0.994):
+            expect.close(submission.top_p_filter(logits, p), torch.tensor(nucleus(logits.tolist(), p)))
 
     def test_equal_scores_stay_or_go_together(self, submission, dice):
         """Tokens with equal scores share one fate."""

@@ -24,6 +24,7 @@ COMMANDS = {  # verb: where its command is, and its line in `grader --help`
     "new": ("grader.cli.build:new", "Begin a lesson from templates."),
     "lint": ("grader.cli.build:lint", "Check the course's files against its rules."),
     "mutants": ("grader.cli.gate:mutants", "Prove that checks accept what is right and name what is wrong."),
+    "goldens": ("grader.cli.goldens:goldens", "Compare the reports of the model submissions with the accepted ones."),
 }
 
 

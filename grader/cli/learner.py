@@ -27,8 +27,7 @@ def show(table: Any) -> None:
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
     """Tell what the course's own errors say, and end with exit code 2."""
-    from grader.learner.checking import CheckerError
-    from grader.learner.notebooks import BadNotebookError
+    from grader.learner.errors import BadNotebookError, CheckerError
 
     try:
         yield
@@ -105,7 +104,8 @@ def watch(name: str, seconds: float) -> None:
 
     Exit codes: 0 ended by Ctrl-C · 2 wrong use.
     """
-    from grader.learner.notebooks import BadNotebookError, locate
+    from grader.learner.errors import BadNotebookError
+    from grader.learner.notebooks import locate
     from grader.learner.watching import watch as reports
 
     with plain_errors():

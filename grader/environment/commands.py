@@ -17,7 +17,9 @@ _KEPT = re.compile(
     "|LINK_MODE|CONCURRENT)"
 )
 # Of an installer's many lines, those that show that it gets on.
-_TELLING = re.compile(r"\s*((Resolved|Prepared|Installed|Installing collected)\b.{0,60}|Downloading \S+ \([\d.]+ ?Mi?B\))")
+_TELLING = re.compile(
+    r"\s*((Resolved|Prepared|Installed|Installing collected)\b.{0,60}|Downloading \S+ \([\d.]+ ?Mi?B\))"
+)
 
 
 def clean_environment() -> dict[str, str]:

@@ -3,10 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from grader import paths
 from grader.flow.nbgrader_course import FlowError, NbgraderCourse
+from grader.folders import shown
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,21 @@ def release(course: NbgraderCourse, parts: Iterable[str], *, tick: Callable[[], 
     for part in parts:
         source = course.source / part
         if not list(source.glob("*.ipynb")):
-            raise FlowError(f"{_shown(source)} has no notebooks; run `grader build` first")
+            raise FlowError(f"{shown(source)} has no notebooks; run `grader build` first")
         try:
             course.generate(part)
         except FlowError as error:
-            text = f"{part} could not be released: {error}; mend it and run `grader release {part}` again"
-            raise FlowError(text) from None
+            raise FlowError(_why_not(part, str(error), course)) from None
         done.append(_released(course, part))
         tick()
     return done
+
+
+def _why_not(part: str, error: str, course: NbgraderCourse) -> str:
+    if "submissions associated" in error:
+        return (f"{part} has other lessons than before, and the gradebook already holds submissions, which nbgrader keeps as they are; "
+                f"put {shown(course.folders.gradebook)} aside, or set HANDBOOK_BUILD to a new folder, and release again")
+    return f"{part} could not be released: {error}; mend it and run `grader release {part}` again"
 
 
 def _released(course: NbgraderCourse, part: str) -> Released:
@@ -42,8 +47,3 @@ def _released(course: NbgraderCourse, part: str) -> Released:
         cells = [cell for notebook in assignment.notebooks for cell in notebook.grade_cells]
         return Released(part, tuple(sorted(notebook.name for notebook in assignment.notebooks)), len(cells),
                         float(sum(cell.max_score for cell in cells)))
-
-
-def _shown(path: Path) -> str:
-    """A path as a reader knows it."""
-    return path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else str(path)

@@ -15,15 +15,11 @@ from typing import Any
 from grader import paths
 from grader.course import find_exercise
 from grader.intake.finding import Finding
+from grader.learner.errors import CheckerError
 from grader.learner.notebooks import Opened
-from grader.notebook_run import CELL_SECONDS
 
 TOTAL_SECONDS = 300.0
 MAX_RESTARTS = 5
-
-
-class CheckerError(Exception):
-    """The course's own side failed; nothing is known about the answers."""
 
 
 @dataclass
@@ -56,7 +52,7 @@ class _Run:
 
 
 def check_notebook(
-    opened: Opened, exercises: list[str], *, seconds: float = CELL_SECONDS, total: float = TOTAL_SECONDS,
+    opened: Opened, exercises: list[str], *, seconds: float, total: float = TOTAL_SECONDS,
     seed: int | None = None, tick: Callable[[str], None] = lambda exercise: None,
 ) -> Checked:
     """Run the notebook's answers and judge these exercises. `seconds` is for a cell, `total` for everything."""

@@ -6,15 +6,13 @@ from pathlib import Path
 
 from grader import paths
 from grader.course import CourseError, Lesson, find_exercise, find_lesson, load_course
+from grader.folders import shown
 from grader.intake.finding import Finding
 from grader.intake.pristine import Library, Pristine
 from grader.intake.reading import StudentNotebook, read_notebook
 from grader.intake.rebuild import Rebuilt, rebuild
 from grader.intake.released import library_of_course
-
-
-class BadNotebookError(Exception):
-    """There is no such notebook, or it can't be read. The message says what to do next."""
+from grader.learner.errors import BadNotebookError
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,7 @@ def notebook_path(lesson: Lesson) -> Path:
     """Where the learner's notebook of a lesson is. Raises BadNotebookError if it isn't there."""
     path = paths.EXERCISES / lesson.part / f"{lesson.stem}.ipynb"
     if not path.is_file():
-        text = f"{path.relative_to(paths.ROOT)} is missing; `grader reset {lesson.stem}` brings it back"
-        raise BadNotebookError(text)
+        raise BadNotebookError(f"{shown(path)} is missing; `grader reset {lesson.stem}` brings it back")
     return path
 
 

@@ -14,7 +14,8 @@ from grader.folders import write_whole
 from grader.intake.pristine import Pristine, PristineCell
 from grader.intake.rebuild import notebook_text
 from grader.intake.released import pristine_lesson
-from grader.learner.notebooks import BadNotebookError, notebook_path
+from grader.learner.errors import BadNotebookError
+from grader.learner.notebooks import notebook_path
 
 
 @dataclass(frozen=True)

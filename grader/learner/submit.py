@@ -17,7 +17,8 @@ from grader import paths
 from grader.course import CourseError, Part, load_course
 from grader.folders import Folders
 from grader.intake.owners import safe_name
-from grader.learner.notebooks import BadNotebookError, open_notebook
+from grader.learner.errors import BadNotebookError
+from grader.learner.notebooks import open_notebook
 
 FIXED_TIME = (2020, 1, 1, 0, 0, 0)  # the manifest says when it was made
 

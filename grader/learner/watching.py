@@ -7,7 +7,8 @@ from pathlib import Path
 
 from grader.intake.rebuild import ADDED_TAG
 from grader.learner.checking import Checked, check_notebook
-from grader.learner.notebooks import BadNotebookError, Opened, open_notebook
+from grader.learner.errors import BadNotebookError
+from grader.learner.notebooks import Opened, open_notebook
 
 INTERVAL = 0.5  # seconds between looks at the file
 

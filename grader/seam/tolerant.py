@@ -74,7 +74,7 @@ class TolerantHandle(Handle):
 
     def __next__(self) -> Any:
         item = self._link.call(builtins.next, (self,))
-        if item == Raised("StopIteration"):
+        if isinstance(item, Raised) and item.kind == "StopIteration":
             raise StopIteration
         return item
 

@@ -91,6 +91,8 @@ class Writer:
         self.put_sequence(b"Z", b"", [*frozenset.__iter__(value)], depth)
 
     def put_sequence(self, tag: bytes, packed: bytes, items: Any, depth: int) -> None:
+        if len(items) > self.limits.items:
+            raise CodecError(f"the value has more than {self.limits.items} items")
         kinds = set(map(type, items)) if packed else set()
         numbers = _pack(items, kinds)  # token ids and probabilities, for speed
         if numbers is not None:

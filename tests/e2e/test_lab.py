@@ -1,4 +1,4 @@
-"""`make lab` on a machine that is set up: JupyterLab answers soon, at the start page, with nbgrader's extensions at work."""
+"""`make lab` where all is set up: JupyterLab answers soon, at the start page, with nbgrader's extensions at work."""
 
 import contextlib
 import json
@@ -34,7 +34,9 @@ class Lab:
 
     def ask(self, path, *, data=None, timeout=60):
         """(final address, status, text) of a page."""
-        request = urllib.request.Request(f"{self.address}/{path}", headers={"Authorization": f"token {TOKEN}"}, data=data)
+        request = urllib.request.Request(
+            f"{self.address}/{path}", headers={"Authorization": f"token {TOKEN}"}, data=data
+        )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as reply:
                 return reply.url, reply.status, reply.read().decode()
@@ -50,7 +52,7 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """`make lab` as a learner would call it, but for the browser and a home of its own; with the seconds that it took."""
+    """`make lab` as a learner calls it, but without a browser and with a home of its own."""
     here = Path(sys.prefix)
     if not (here / venv.STAMP).exists() or not (ROOT / START).exists():
         pytest.skip("needs an environment made by `make setup` and notebooks made by `make build`")
@@ -59,10 +61,13 @@ def lab(tmp_path_factory):
     env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "MAKE", "MFLAGS"))}
     env |= {"HOME": str(home), "HANDBOOK_CACHE": str(cache_dir()), "HANDBOOK_BUILD": str(home / "build")}
     command = ["make", "lab", f"VENV={here}", f"PYTHON={sys._base_executable}", f"LAB_FLAGS={flags}"]
+    subprocess.run([*command[:1], "setup", *command[2:-1]], cwd=ROOT, env=env, check=True)  # this is to be a second one
     log = home / "lab.log"
     began = time.monotonic()
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
     try:
         running = Lab(port)
         running.seconds = wait_for(running, process, log, began)
@@ -86,8 +91,8 @@ def wait_for(running, process, log, began):
     raise AssertionError(f"no answer after 90 s:\n{log.read_text()}")
 
 
-def test_a_second_lab_is_soon_there(lab, record_property):
-    record_property("seconds", round(lab.seconds, 1))
+def test_a_second_lab_is_soon_there(lab):
+    print(f"make lab answered after {lab.seconds:.1f} s")
     assert lab.seconds < SOON
 
 

@@ -23,8 +23,11 @@ from grader.paths import ROOT
 SCRIPT = ROOT / "grader" / "setup_env.py"
 THIS_PYTHON = Path(sys._base_executable)
 # Folders that an old Python searches even if they are not on the PATH.
-ALWAYS_SEARCHED = [Path(folder) / name for folder in ("/usr/local/bin", "/opt/homebrew/bin")
-                   for name in ("python3.11", "python3.12", "python3.13")]  # fmt: skip
+ALWAYS_SEARCHED = [
+    Path(folder) / name
+    for folder in ("/usr/local/bin", "/opt/homebrew/bin")
+    for name in ("python3.11", "python3.12", "python3.13")
+]
 
 
 def old_python(version):
@@ -32,7 +35,12 @@ def old_python(version):
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found = [*pyenv.glob(f"versions/{version}*/bin/python{version}"), shutil.which(f"python{version}")]
     for place in filter(None, found):
-        done = subprocess.run([place, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [place, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.stdout.strip() == version:
             return str(place)
     return pytest.skip(f"this machine has no Python {version}")
@@ -45,7 +53,9 @@ def set_up(tmp_path):
     def call(*options, python=THIS_PYTHON, path=tmp_path / "bin", **variables):
         env = {"HOME": str(tmp_path), "PATH": str(path), "PIP_CONFIG_FILE": os.devnull}
         command = [python, SCRIPT, "--venv", tmp_path / "venv", "--no-models", *options]
-        return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=300, env=env | variables)
+        return subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, check=False, timeout=300, env=env | variables
+        )
 
     return call
 
@@ -90,7 +100,9 @@ def test_an_old_python_speaks_json_too(set_up):
 
 
 def test_make_names_what_is_missing_when_there_is_no_python_at_all():
-    done = subprocess.run(["make", "setup", "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "setup", "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode != 0
     assert "There is no no-such-python on the PATH." in done.stderr
     assert "Next: install Python 3.11" in done.stderr

@@ -437,6 +437,9 @@ edit(LOOKUP, "cuts_the_gradient", "No gradient comes back to the table: detach()
 edit(LOOKUP, "counts_from_one", "Id 1 fetches the first row; ids start at 0.", ("return table[ids]", "return table[ids - 1]"))
 edit(LOOKUP, "fetches_columns", "Columns are fetched; a token's vector is a row.", ("return table[ids]", "return table.T[ids % table.shape[1]]"))
 edit(LOOKUP, "zero_is_padding", "Id 0 gets a vector of zeros, as if it were padding; it is a token like all others.", ("return table[ids]", "return table[ids] * (ids != 0)[..., None]"))
+edit(LOOKUP, "zero_is_not_trained", "Id 0 gets no gradient, as if it were padding (padding_idx); it is a token like all others.",
+     ("return table[ids]", "return torch.nn.functional.embedding(ids, table, padding_idx=0)"))
+edit(LOOKUP, "checks_the_first_id", "Only the first id is checked; every id must be.", ("((ids < 0) | (ids >= V)).any()", "not 0 <= ids.flatten()[:1].sum() < V"), ("table[ids]", "table[ids % V]"))
 edit(LOOKUP, "flattens", "A batch of ids comes back as one long list of vectors; keep the axes of ids.", ("return table[ids]", "return table[ids.flatten()]"))
 edit(LOOKUP, "scales", "The vectors are multiplied by the root of C; fetch the rows as they are.", ("return table[ids]", "return table[ids] * table.shape[1] ** 0.5"))
 edit(LOOKUP, "normalises", "The vectors are brought to length 1; fetch the rows as they are.", ("return table[ids]", "return torch.nn.functional.normalize(table[ids], dim=-1)"))
@@ -505,7 +508,7 @@ edit(NEAR, "fails_on_large_k", "A k that is larger than the table raises an erro
 edit(NEAR, "changes_the_table", "The rows are brought to length 1 in the caller's table.",
      ("    return list(zip(", "    table /= torch.where(lengths > 0, table.norm(dim=-1), 1.0)[:, None]\n    return list(zip("))
 edit(NEAR, "only_row_numbers", "Only the row numbers come back; each needs its cosine.", ("list(zip(order.tolist(), cosines[order].tolist(), strict=True))", "order.tolist()"))
-edit(NEAR, "cosine_first", "The pairs are (cosine, row); they must be (row, cosine).", ("zip(order.tolist(), cosines[order].tolist())", "zip(cosines[order].tolist(), order.tolist())"))
+edit(NEAR, "cosine_first", "The pairs are (cosine, row); they must be (row, cosine).", ("zip(order.tolist(), cosines[order].tolist(), ", "zip(cosines[order].tolist(), order.tolist(), "))
 
 
 @mutant(NEAR, provides="cosine_neighbours")

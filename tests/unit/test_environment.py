@@ -68,7 +68,10 @@ def test_the_constraints_lie_within_the_ranges():
 @pytest.mark.parametrize(
     ("output", "cause"),
     [
-        ("error: Failed to fetch: `https://index.example/simple/torch/`\n  dns error: failed to lookup address", "network"),
+        (
+            "error: Failed to fetch: `https://index.example/simple/torch/`\n  dns error: failed to lookup address",
+            "network",
+        ),
         ("ERROR: No matching distribution found for hatchling>=1.25", "network"),
         ("NewConnectionError: Failed to establish a new connection: [Errno 111] Connection refused", "network"),
         ("Because click was not found in the provided package locations", "network"),

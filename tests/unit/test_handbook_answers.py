@@ -34,7 +34,8 @@ def lesson(monkeypatch, tmp_path):
 
     path = tmp_path / "lesson.py"
     path.write_text(
-        '# %% exercise="toy"\ndef double(x):\n    """Twice x."""\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION\n',
+        '# %% exercise="toy"\ndef double(x):\n    """Twice x."""\n'
+        "    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION\n",
         encoding="utf-8",
     )
     only = SimpleNamespace(path=path, stem="lesson")

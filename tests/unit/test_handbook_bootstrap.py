@@ -10,7 +10,7 @@ import pytest
 from handbook import bootstrap
 from handbook.bootstrap import NotReadyError, ready
 
-VERSIONS = {name: "99.0" for name in bootstrap.NEEDED} | {"gguf": "0.19.0"}
+VERSIONS = dict.fromkeys(bootstrap.NEEDED, "99.0") | {"gguf": "0.19.0"}
 
 
 @pytest.fixture
@@ -19,6 +19,8 @@ def installed(monkeypatch):
     versions = dict(VERSIONS)
     monkeypatch.setattr(bootstrap, "version", versions.get)
     monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    for variable, value in bootstrap.SETTINGS.items():
+        monkeypatch.setenv(variable, value)
     return versions
 
 
@@ -42,6 +44,15 @@ def test_one_line_when_all_is_there(installed, capsys):
     assert out.startswith("Ready: Python 3.")
     assert "torch 99.0" in out
     assert out.count("\n") == 1
+
+
+def test_one_thread_unless_the_user_chose(installed, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    ready()
+    assert bootstrap.os.environ["OMP_NUM_THREADS"] == "3"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    ready()
+    assert bootstrap.os.environ["OMP_NUM_THREADS"] == "1"
 
 
 def test_nothing_when_asked_to_be_quiet(installed, capsys):

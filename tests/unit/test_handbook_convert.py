@@ -93,3 +93,14 @@ def test_a_whole_file_becomes_a_model_and_a_tokenizer(tmp_path):
     assert tokenizer.decode([4, 7]) == "ab a"
     assert tokenizer.eos_token == "<end>"
     assert tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], tokenize=False) == "hi"
+
+
+@pytest.mark.slow
+def test_a_file_that_is_no_gguf_is_told_in_one_line(tmp_path):
+    from handbook.models.loading import _convert_smollm2
+    from handbook.models.wheels import SMOLLM2, ModelError
+
+    (tmp_path / SMOLLM2.main).write_bytes(b"not a model")
+    with pytest.raises(ModelError, match=r"could not be converted: .*Error") as caught:
+        _convert_smollm2(tmp_path, tmp_path)
+    assert "\n" not in str(caught.value)

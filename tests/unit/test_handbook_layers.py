@@ -10,6 +10,8 @@ from handbook import layers
 from handbook.grammar import stories
 from handbook.layers import Block, CausalSelfAttention, TinyGPT, mean_loss, random_windows, train_language_model
 
+torch.set_num_threads(1)  # threads that wait for each other would make this slow beside other tests
+
 
 @pytest.fixture
 def dice():

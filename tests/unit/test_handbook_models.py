@@ -65,7 +65,9 @@ def test_half_a_character_shows_its_bytes(lm):
     assert "".join(token.strip("<>") for token in tokens) == "녕".encode().hex().upper()
 
 
-@pytest.mark.parametrize("text", ["Hello, world!\n\tdef f(x):", "안녕하세요 🙂", "12,345.67  end ", "<|im_start|>user", "Straße naïve"])
+@pytest.mark.parametrize(
+    "text", ["Hello, world!\n\tdef f(x):", "안녕하세요 🙂", "12,345.67  end ", "<|im_start|>user", "Straße naïve"]
+)
 def test_decoding_gives_the_text_back(lm, text):
     assert lm.decode(lm.encode(text)) == text
 
@@ -182,7 +184,9 @@ def test_an_unknown_hub_name_says_what_to_do(tmp_path):
 def test_a_folder_is_as_good_as_a_hub_name(lm, tmp_path):
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(vocab_size=49152, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2)
+    config = LlamaConfig(
+        vocab_size=49152, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2
+    )
     LlamaForCausalLM(config).save_pretrained(tmp_path)
     lm.tokenizer.save_pretrained(tmp_path)
     assert load_lm(str(tmp_path), dtype=torch.float32).next_token_logits("a b").shape == (49152,)

@@ -93,7 +93,11 @@ def test_rule_8_taste(llm):
 
 def test_biases_can_be_measured_with_an_empty_query_and_taken_off(llm):
     """Contextual calibration works on it: Zhao et al. 2021, arXiv:2102.09690."""
-    shots = "Review: I loved it.\nLabel: good\n" * 4 + "Review: An awful film.\nLabel: bad\n" + "Review: Fun.\nLabel: good\n"
+    shots = (
+        "Review: I loved it.\nLabel: good\n" * 4
+        + "Review: An awful film.\nLabel: bad\n"
+        + "Review: Fun.\nLabel: good\n"
+    )
     weak = "A dull start, a good middle, a slow end."
     labels = ["good", "bad"]
     raw = llm.logprobs(ask(weak, shots=shots), labels)

@@ -64,7 +64,9 @@ def test_tickets_and_reviews_are_as_the_card_says():
     assert Counter(topic for _, topic in texts.TICKETS) == dict.fromkeys(texts.TOPICS, 40)
     assert Counter(label for _, label in texts.REVIEWS) == {"positive": 100, "negative": 100}
     assert len(texts.CONTRAST_PAIRS) == 100
-    every = [text for text, _ in (*texts.TICKETS, *texts.REVIEWS)] + [text for pair in texts.CONTRAST_PAIRS for text in pair]
+    every = [text for text, _ in (*texts.TICKETS, *texts.REVIEWS)] + [
+        text for pair in texts.CONTRAST_PAIRS for text in pair
+    ]
     assert len(set(every)) == len(every)
     assert all(len(text) < 130 for text in every)
 

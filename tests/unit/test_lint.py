@@ -47,7 +47,8 @@ def test_a_good_course_breaks_no_rule(layout):
     ('# %% check="sum-two"\n', '# %% check="sum-two"\nprint(1)\n', "35: a check cell stays empty"),
     ('# %% check="sum-two"\n', "", "every exercise cell needs its one check cell"),
     ("# %% [markdown]\n# A worked", "# %% markdown\n# A worked", "line 11: unknown cell tag 'markdown'"),
-], ids=["points", "no heading", "title", "import", "raises", "source", "annotation", "private", "syntax", "long demo", "full check", "no check", "tag"])
+], ids=["points", "no heading", "title", "import", "raises", "source", "annotation", "private", "syntax", "long demo", "full check", "no check",
+        "tag"])
 def test_a_lesson_that_breaks_a_rule_is_told_so(layout, old, new, problem):
     change(layout.root / FILE, old, new)
     assert any(line.startswith(FILE) and problem in line for line in told(layout)), told(layout)

@@ -227,6 +227,11 @@ def test_tolerant_calls_never_raise(submission: LocalSubmission) -> None:
     layer, one = soft.pair()
     assert (layer(1), layer("a"), one, len(layer), list(layer)) == (4, Raised("TypeError"), 1, 3, [10, 20, 30])
     assert list(soft.numbers()) == [1]
+    arrays = soft.run(iter, [np.ones(2), torch.ones(2), len])
+    assert [type(next(arrays)) for _ in range(2)] == [np.ndarray, torch.Tensor]
+    assert isinstance(next(arrays), Handle)
+    with pytest.raises(StopIteration):
+        next(arrays)
     assert len(soft.double) == 0
     assert soft.keep([1])[0] == 1
     assert soft.value(soft.fail(1)) == soft.run(width_of, soft.fail(1)) == soft.double([soft.fail(1)]) == Raised("KeyError")

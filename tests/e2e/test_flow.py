@@ -158,6 +158,17 @@ def test_a_part_without_notebooks_is_named(course: NbgraderCourse) -> None:
         release(course, ["part9_nothing"])
 
 
+def test_a_part_that_changed_under_its_submissions_is_refused_with_a_way_out(course: NbgraderCourse) -> None:
+    extra = course.source / PART / "p1_2_more.ipynb"
+    extra.write_text(json.dumps(made_up.notebook(made_up.markdown("# More", "title"))))
+    try:
+        with pytest.raises(FlowError, match="set HANDBOOK_BUILD to a new folder"):
+            release(course, [PART])
+    finally:
+        extra.unlink()
+    release(course, [PART])
+
+
 def test_a_manual_grade_is_exported_and_survives_a_regrade(course: NbgraderCourse) -> None:
     with course.gradebook() as gradebook:
         gradebook.find_grade("sum-two-check", STEM, PART, "typo").manual_score = 1.5

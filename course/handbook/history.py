@@ -1,0 +1,134 @@
+"""What lesson p1_2 looks at: milestones as data, and three ways to predict a word measured on one corpus.
+
+Milestones: published figures, each with its source; checked 2026-11. "Parameters" is the largest model of the paper.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from handbook import plots, texts
+from handbook.grammar import stories
+from handbook.layers import TinyGPT, mean_loss, train_language_model
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """One published model: when, how large (numbers in its weights), of which kind, and where it says so."""
+
+    model: str
+    published: str
+    parameters: float
+    kind: str
+    source: str
+
+
+MILESTONES = (
+    Milestone("Transformer (big)", "2017-06", 213e6, "encoder-decoder", "arXiv:1706.03762, table 3"),
+    Milestone("GPT", "2018-06", 117e6, "decoder", "Radford et al. 2018; size as given by Radford et al. 2019, table 2"),
+    Milestone("BERT-large", "2018-10", 340e6, "encoder", "arXiv:1810.04805, section 3"),
+    Milestone("GPT-2", "2019-02", 1.542e9, "decoder", "Radford et al. 2019, table 2"),
+    Milestone("Megatron-LM", "2019-09", 8.3e9, "decoder", "arXiv:1909.08053, abstract"),
+    Milestone("T5-11B", "2019-10", 11e9, "encoder-decoder", "arXiv:1910.10683, section 3.7"),
+    Milestone("GPT-3", "2020-05", 175e9, "decoder", "arXiv:2005.14165, table 2.1"),
+    Milestone("Gopher", "2021-12", 280e9, "decoder", "arXiv:2112.11446, abstract"),
+    Milestone("Chinchilla", "2022-03", 70e9, "decoder", "arXiv:2203.15556, abstract"),
+    Milestone("PaLM", "2022-04", 540e9, "decoder", "arXiv:2204.02311, abstract"),
+    Milestone("LLaMA-65B", "2023-02", 65e9, "decoder", "arXiv:2302.13971, abstract"),
+    Milestone("Llama 3.1", "2024-07", 405e9, "decoder", "arXiv:2407.21783, abstract"),
+    Milestone("SmolLM2-135M", "2025-02", 135e6, "decoder", "arXiv:2502.02737; the model of this course"),
+)
+
+
+def draw_timeline() -> plots.Picture:
+    """Draw the milestones: year against number of weights, on a logarithmic scale."""
+    years = [int(m.published[:4]) + (int(m.published[5:]) - 1) / 12 for m in MILESTONES]
+    return plots.scatter(years, [m.parameters for m in MILESTONES], labels=[m.model for m in MILESTONES], groups=[m.kind for m in MILESTONES],
+                         xlabel="year of publication", ylabel="numbers in the weights", logy=True, title="The largest model of each paper",
+                         alt="From about 10^8 numbers in 2017 to 5·10^11 in 2022 and 2024; Chinchilla, LLaMA and SmolLM2 are smaller on purpose.")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Words of our stories as ids, split into what is learned from and what is held out."""
+
+    train: list[int]
+    test: list[int]
+    words: list[str]
+
+
+def story_corpus(seed: int = 0) -> Corpus:
+    """Return 600 stories to learn from and 60 others to test with, word by word; every test word is known."""
+    pieces = [re.findall(r"\w+|[^\w\s]", text) for text in stories(660, seed)]
+    words = sorted({word for piece in pieces for word in piece})
+    ids = {word: at for at, word in enumerate(words)}
+    numbered = [[ids[word] for word in piece] for piece in pieces]
+    return Corpus([i for piece in numbered[:600] for i in piece], [i for piece in numbered[600:] for i in piece], words)
+
+
+class NeuralNgram(nn.Module):
+    """Predict a word from the vectors of the `context` words before it (Bengio et al. 2003, "A Neural Probabilistic Language Model")."""
+
+    def __init__(self, vocabulary: int, context: int = 3, width: int = 32, hidden: int = 128) -> None:
+        super().__init__()
+        self.context = context
+        self.table = nn.Embedding(vocabulary, width)
+        self.layers = nn.Sequential(nn.Linear(context * width, hidden), nn.Tanh(), nn.Linear(hidden, vocabulary))
+
+    def forward(self, before: Tensor) -> Tensor:
+        """Shapes: before (B, context), ids · returns (B, V), scores."""
+        scores: Tensor = self.layers(self.table(before).flatten(1))
+        return scores
+
+
+def neural_ngram_perplexity(corpus: Corpus, *, context: int = 3, steps: int = 600, seed: int = 0) -> float:
+    """Train a neural n-gram model and return its perplexity on the held-out words."""
+    torch.manual_seed(seed)
+    model = NeuralNgram(len(corpus.words), context)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
+    train, test = (torch.tensor(ids).unfold(0, context + 1, 1) for ids in (corpus.train, corpus.test))
+    for _ in range(steps):
+        rows = train[torch.randint(len(train), (256,))]
+        loss = F.cross_entropy(model(rows[:, :-1]), rows[:, -1])
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+    with torch.no_grad():
+        return math.exp(float(F.cross_entropy(model(test[:, :-1]), test[:, -1])))
+
+
+def attention_perplexity(corpus: Corpus, *, steps: int = 400, seed: int = 0) -> float:
+    """Train a two-layer transformer and return its perplexity on the held-out words."""
+    torch.manual_seed(seed)
+    model = TinyGPT(len(corpus.words), d_model=64, n_layers=2, n_heads=4, context=64)
+    train_language_model(model, torch.tensor(corpus.train), steps=steps, lr=3e-3, batch=16, seed=seed)
+    return math.exp(mean_loss(model, torch.tensor(corpus.test)))
+
+
+def tuning_curves(*, seed: int = 0, points: int = 12, step: int = 16) -> dict[str, list[tuple[int, float]]]:
+    """Learn to write support tickets, letter by letter, from scratch and after pretraining on stories.
+
+    Returns: {"from scratch", "pretrained"}: (training windows seen, held-out loss in nats a letter), each window 64 letters long.
+    """
+    tickets = "\n".join(text for text, _ in texts.TICKETS)
+    tales = "\n".join(stories(600, seed))
+    letters = {letter: at for at, letter in enumerate(sorted(set(tickets + tales)))}
+    ids = torch.tensor([letters[letter] for letter in tickets])
+    learn, held_out = ids[: len(ids) * 3 // 4], ids[len(ids) * 3 // 4 :]
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for name, pretrain in (("from scratch", 0), ("pretrained", 300)):
+        torch.manual_seed(seed)
+        model = TinyGPT(len(letters), d_model=64, n_layers=2, n_heads=4, context=64)
+        if pretrain:
+            train_language_model(model, torch.tensor([letters[letter] for letter in tales]), steps=pretrain, lr=3e-3, batch=16, seed=seed)
+        curves[name] = [(0, mean_loss(model, held_out))]
+        for at in range(1, points + 1):
+            train_language_model(model, learn, steps=step, lr=2e-3, batch=8, seed=seed + at)
+            curves[name].append((at * step * 8, mean_loss(model, held_out)))
+    return curves

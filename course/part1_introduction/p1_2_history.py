@@ -1,0 +1,374 @@
+# %% [markdown]
+# # From counting words to pretrained transformers
+#
+# In 1948 Claude Shannon opened a book, picked a word at random, looked for that word elsewhere in the book, and wrote down the word after it. Then again from there.
+# The result read almost like English (Shannon 1948, *A Mathematical Theory of Communication*, section 3). That was a language model: two words of memory, and a book for a brain.
+#
+# Seventy years later the book has become hundreds of billions of numbers. The question never changed: **what comes next?**
+
+# %% demo
+from handbook.history import draw_timeline
+
+draw_timeline()
+
+# %% [markdown]
+# Each point is the largest model of one paper (the sources are in `handbook/history.py`). Look at the vertical axis: every line of the grid is a factor of ten.
+# Look at the colours too: after 2020 one kind of transformer, the decoder, is nearly alone.
+#
+# In this lesson you measure three generations of answers on the same text, learn to weigh a transformer by its configuration, and see what pretraining saves.
+#
+# ## Generation one: count
+#
+# Take short stories. Cut them into words. For every two words in a row, count what came next:
+
+# %%
+from collections import Counter
+
+words = "the fox saw the hen and the fox ran".split()
+print(Counter(zip(words, words[1:], strict=False)).most_common(3))
+
+# %% [markdown]
+# After "the" came "fox" twice and "hen" once, so a bigram model says: "fox", with probability 2/3.
+# An *n-gram model* does the same with n − 1 words of memory.
+#
+# ## Exercise: Count n-grams · 2 points · ★☆☆
+
+# %% exercise="history-ngram-train"
+from collections.abc import Hashable
+from typing import Any
+
+
+def train_ngram(tokens: list[Hashable], n: int) -> dict[str, Any]:
+    """Count which token follows which context of n - 1 tokens.
+
+    Args: tokens is a text as a list, words or ids; n ≥ 1 is the length of the pieces that are counted.
+    Returns: {"n": n, "vocabulary": the different tokens in sorted order, a list, "counts": counts}, where counts maps each context, a tuple of
+        n - 1 tokens, to {next token: how often}. For n = 1 there is one context, the empty tuple. Contexts never seen are not in it, nor tokens with
+        a count of 0. The last n - 1 tokens have nothing after them: they start no context of their own.
+    Raises: ValueError if n < 1 or if there are fewer than n tokens.
+
+    >>> train_ngram(["a", "b", "a", "b", "c"], 2)["counts"]
+    {('a',): {'b': 2}, ('b',): {'a': 1, 'c': 1}}
+
+    Source: Shannon 1948, "A Mathematical Theory of Communication", section 3.
+    """
+    ### BEGIN SOLUTION
+    if n < 1 or len(tokens) < n:
+        raise ValueError(f"{len(tokens)} tokens can't be cut into pieces of {n}")
+    counts: dict[tuple, dict] = {}
+    for i in range(n - 1, len(tokens)):
+        context = tuple(tokens[i - n + 1 : i])
+        after = counts.setdefault(context, {})
+        after[tokens[i]] = after.get(tokens[i], 0) + 1
+    return {"n": n, "vocabulary": sorted(set(tokens)), "counts": counts}
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** For the fox: `{"fox": 2, "hen": 1}` after `("the",)`.
+
+# %% check="history-ngram-train"
+
+# %% [markdown]
+# ## How good is a guess? Perplexity
+#
+# A model that gives the words that really came probabilities $p_1 \dots p_N$ has the perplexity
+#
+# $$\mathrm{PPL} = \exp\!\Big(-\frac{1}{N}\sum_{i=1}^{N} \ln p_i\Big)$$
+#
+# It reads as "how many equally likely words the model hesitates between". A model that knows nothing hesitates between all $V$.
+# One impossible word ruins everything, because $\ln 0 = -\infty$:
+
+# %%
+import math
+
+for p in ([0.5, 0.25], [0.5, 0.25, 1e-9]):
+    print(p, "perplexity", round(math.exp(-sum(map(math.log, p)) / len(p)), 1))
+
+# %% [markdown]
+# A longer memory meets more contexts that it has never seen. The oldest cure is to add a little count $k$ to every word of the vocabulary (*add-k smoothing*):
+#
+# $$P(w \mid c) = \frac{\mathrm{count}(c, w) + k}{\sum_{w'} \mathrm{count}(c, w') + k\,V}$$
+#
+# **Predict before you run the check:** in a context that was never seen, what does this formula give every word?
+#
+# ## Exercise: Perplexity with add-k smoothing · 3 points · ★★☆
+
+# %% exercise="history-ngram-perplexity"
+import math
+from typing import Any
+
+
+def ngram_perplexity(model: dict[str, Any], tokens: list, k: float = 1.0) -> float:
+    """Measure how well an n-gram model predicts a text.
+
+    Args: model as returned by train_ngram: {"n", "vocabulary", "counts"}; tokens is the text; k > 0 is added to every count.
+    Every token that has n - 1 tokens before it in the text is predicted once, with P(w | c) = (count(c, w) + k) / (count(c) + k V), where V is the size
+        of the vocabulary and count(c) the sum of all counts in context c. A context that was never seen has only zero counts.
+    Returns: exp of the mean negative natural logarithm, a float ≥ 1, also for texts of many thousand tokens.
+    Raises: ValueError if k ≤ 0, if the text has fewer than n tokens, or if a token of the text is not in the vocabulary.
+
+    >>> ngram_perplexity({"n": 1, "vocabulary": ["a", "b"], "counts": {(): {"a": 3, "b": 1}}}, ["a", "a"], k=1.0)  # P(a) = 4/6
+    1.5
+
+    Source: Jurafsky and Martin, "Speech and Language Processing", 3rd edition draft, chapter 3 (n-gram language models).
+    """
+    ### BEGIN SOLUTION
+    n, vocabulary, counts = model["n"], set(model["vocabulary"]), model["counts"]
+    if k <= 0 or len(tokens) < n or not vocabulary.issuperset(tokens):
+        raise ValueError("k must be positive, the text at least n tokens long, and all of them in the vocabulary")
+    total = 0.0
+    for i in range(n - 1, len(tokens)):
+        seen = counts.get(tuple(tokens[i - n + 1 : i]), {})
+        total += math.log((seen.get(tokens[i], 0) + k) / (sum(seen.values()) + k * len(vocabulary)))
+    return math.exp(-total / (len(tokens) - n + 1))
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** A model that has seen nothing of a context hesitates between all V words: perplexity V.
+
+# %% check="history-ngram-perplexity"
+
+# %% [markdown]
+# **On 60 unseen stories.** **Predict before you run:** does the perplexity always fall when the memory grows?
+
+# %% demo
+from handbook import plots
+from handbook.answers import yours_or_ours
+from handbook.history import story_corpus
+
+train = yours_or_ours("train_ngram", globals(), exercise="history-ngram-train")
+perplexity = yours_or_ours("ngram_perplexity", globals(), exercise="history-ngram-perplexity")
+corpus = story_corpus()
+by_n = {n: perplexity(train(corpus.train, n), corpus.test, k=0.01) for n in range(1, 7)}
+plots.bars([f"n = {n}" for n in by_n], list(by_n.values()), title="n-gram models on unseen stories", xlabel="words in a piece", ylabel="perplexity",
+           log=True, alt="Perplexity falls from 134 at n = 1 to 2.5 at n = 3, then rises again to 4 at n = 6.")
+
+# %% [markdown]
+# It falls, and then it rises: six words in a row are seldom seen twice, so the counts run dry. For a table of counts, "the fox ran" and "the hare ran" have nothing in common.
+#
+# ## Generations two and three: vectors, then attention
+#
+# Bengio et al. (2003, *A Neural Probabilistic Language Model*, JMLR 3) gave every word a vector, so that words used alike could share what was learned. But the memory stayed three words long.
+# The transformer (Vaswani et al. 2017, arXiv:1706.03762) lets every word look at all words before it, and it trains on all positions at once, which is what made the sizes above affordable.
+# Both in one cell, same stories:
+
+# %% demo
+from handbook.history import attention_perplexity, neural_ngram_perplexity
+
+best = min(by_n, key=by_n.get)
+results = {f"counts, n = {best}": by_n[best], "vectors of 3 words": neural_ngram_perplexity(corpus), "attention over 64 words": attention_perplexity(corpus)}
+plots.bars(list(results), list(results.values()), title="Three generations on the same 60 unseen stories", ylabel="perplexity", xlabel="model",
+           alt="Counts reach 2.5, vectors 1.9, attention 1.7; lower is better.")
+
+# %% [markdown]
+# The stories are tiny and regular, so all three do well, and the gaps are small next to those on real text. Their order is the history of the field.
+#
+# ## Weigh a transformer
+#
+# "175 billion parameters" is not a secret of its makers. It follows from five or six numbers in a configuration, and you can compute it.
+# Two facts explain most of it. A linear layer from $a$ to $b$ numbers holds $ab$ weights (and $b$ biases); and each layer has four such maps in attention and two in the feed-forward part.
+
+# %%
+C, F, layers = 768, 3072, 12
+print(f"GPT-2 small, attention and feed-forward weights alone: {layers * (4 * C * C + 2 * C * F):,}")
+
+# %% [markdown]
+# ## Exercise: Count the numbers in a transformer · 3 points · ★★☆
+
+# %% exercise="history-count-parameters"
+from typing import Any
+
+
+def count_parameters(config: dict[str, Any]) -> int:
+    """Count the trainable numbers of a transformer from its configuration.
+
+    config holds ints (0 = has none) and bools, all keys always present:
+        vocab, positions, segments     rows of the embedding tables, each row of d_model numbers
+        d_model (C), d_ff (F)          width of a token, width inside the feed-forward part
+        heads, inner (I)               number of heads, and heads × width of a head, all heads together (often I = C, but not always)
+        layers, decoder_layers         decoder_layers > 0 means an encoder (layers) and a decoder (decoder_layers) with cross-attention
+        biases                         whether linear layers and norms have biases
+        embedding_norm, final_norm     a norm after the embeddings; a norm at the end of every stack (an encoder-decoder has two stacks, else one)
+        relative_buckets               rows of a table of relative_buckets × heads numbers, one table per stack
+        pooler                         one linear layer C -> C at the end
+        tied                           whether the output layer C -> vocab (never with a bias) is the embedding table itself
+    A linear layer a -> b has a·b numbers, plus b if biases. A norm has C, plus C if biases. Attention is three linear layers C -> I and one I -> C.
+    Feed-forward is C -> F and F -> C. A layer is attention, feed-forward and 2 norms; a decoder layer of an encoder-decoder has one more attention and one more norm.
+
+    >>> count_parameters(dict(vocab=10, positions=0, segments=0, d_model=4, d_ff=8, heads=2, inner=4, layers=1, decoder_layers=0, biases=False,
+    ...                       embedding_norm=False, final_norm=False, relative_buckets=0, pooler=False, tied=True))  # 40 + 64 + 64 + 8
+    176
+
+    Source: Radford et al. 2019 (GPT-2); Devlin et al. 2019, arXiv:1810.04805 (BERT); Raffel et al. 2020, arXiv:1910.10683 (T5).
+    """
+    ### BEGIN SOLUTION
+    C, F, inner = config["d_model"], config["d_ff"], config["inner"]
+
+    def linear(a: int, b: int) -> int:
+        return a * b + (b if config["biases"] else 0)
+
+    norm = 2 * C if config["biases"] else C
+    attention = 3 * linear(C, inner) + linear(inner, C)
+    layer = attention + linear(C, F) + linear(F, C) + 2 * norm
+    stacks = 2 if config["decoder_layers"] else 1
+    total = (config["vocab"] + config["positions"] + config["segments"]) * C
+    total += config["layers"] * layer + config["decoder_layers"] * (layer + attention + norm)
+    total += norm * config["embedding_norm"] + stacks * (norm * config["final_norm"] + config["relative_buckets"] * config["heads"])
+    total += linear(C, C) if config["pooler"] else 0
+    return total + (0 if config["tied"] else config["vocab"] * C)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** GPT-2 small has 124,439,808 numbers, BERT-base 109,482,240 and T5-small 60,506,624, to the last one.
+
+# %% check="history-count-parameters"
+
+# %% [markdown]
+# **GPT-3, from its table.** The paper (Brown et al. 2020, arXiv:2005.14165, table 2.1) gives eight configurations and sizes rounded to two or three digits. Which of them add up?
+
+# %% demo
+count = yours_or_ours("count_parameters", globals(), exercise="history-count-parameters")
+shared = {"vocab": 50257, "positions": 2048, "segments": 0, "decoder_layers": 0, "biases": True, "embedding_norm": False, "final_norm": True,
+          "relative_buckets": 0, "pooler": False, "tied": True}
+table = [("125M", 125e6, 12, 768, 12, 64), ("350M", 350e6, 24, 1024, 16, 64), ("760M", 760e6, 24, 1536, 16, 96), ("1.3B", 1.3e9, 24, 2048, 24, 128),
+         ("2.7B", 2.7e9, 32, 2560, 32, 80), ("6.7B", 6.7e9, 32, 4096, 32, 128), ("13B", 13e9, 40, 5140, 40, 128), ("175B", 175e9, 96, 12288, 96, 128)]
+for name, said, layers, width, heads, size in table:
+    ours = count({**shared, "layers": layers, "d_model": width, "d_ff": 4 * width, "heads": heads, "inner": heads * size})
+    print(f"{name:>5}: {ours:>15,}  {ours / said - 1:+7.1%}" + ("" if abs(ours / said - 1) < 0.01 else "   <- more than 1% off"))
+
+# %% [markdown]
+# Five of the eight rows agree within 1%. 350M and 2.7B are off by their rounding. The 1.3B row is off by a sixth: with 24 heads of 128 numbers its attention would be wider than the model,
+# which no other row has. With 16 heads it would fit. A published table can hold a slip, and a few lines of arithmetic find it.
+#
+# ## Three kinds of transformer
+#
+# The 2017 transformer read a whole sentence and then wrote its translation. Its two halves soon went separate ways.
+#
+# | model | published | what a token may look at | what it learns to predict | builds on |
+# |---|---|---|---|---|
+# | Transformer | 2017-06 | the whole input, then what is written so far | a translation | – |
+# | GPT | 2018-06 | what stands before | the next token | Transformer |
+# | BERT | 2018-10 | the whole text | hidden tokens | Transformer |
+# | GPT-2 | 2019-02 | what stands before | the next token | GPT |
+# | T5 | 2019-10 | the whole input, then what is written so far | hidden spans | Transformer, BERT |
+# | GPT-3 | 2020-05 | what stands before | the next token | GPT-2 |
+#
+# ## Exercise: A timeline of milestones · 2 points · ★☆☆
+
+# %% exercise="history-timeline"
+def timeline(cards: list[dict]) -> list[dict]:
+    """Bring milestone cards into order and name what each model is.
+
+    A card has: model (str) · published ("YYYY-MM") · sees ("before", "all" or "all, then before") · predicts ("next token", "hidden tokens",
+        "hidden spans" or "translation") · builds_on (a list of names of models).
+    Returns: one dict a card, sorted by date, the earliest first, cards of the same month in the order in which they came. Keys: year (int), model (str),
+        architecture: "decoder" for "before", "encoder" for "all", "encoder-decoder" for "all, then before";
+        objective: "causal" for "next token", "masked" for "hidden tokens", "span corruption" for "hidden spans", "translation" for "translation".
+    Raises: ValueError if a card builds on a model that is not among the cards, or that was not published in an earlier month than the card.
+    Leave the cards as they came.
+
+    >>> timeline([{"model": "GPT", "published": "2018-06", "sees": "before", "predicts": "next token", "builds_on": []}])
+    [{'year': 2018, 'model': 'GPT', 'architecture': 'decoder', 'objective': 'causal'}]
+
+    Source: Raffel et al. 2020, arXiv:1910.10683, section 3.2 (architectures) and 3.3 (objectives).
+    """
+    ### BEGIN SOLUTION
+    architectures = {"before": "decoder", "all": "encoder", "all, then before": "encoder-decoder"}
+    objectives = {"next token": "causal", "hidden tokens": "masked", "hidden spans": "span corruption", "translation": "translation"}
+    dates = {card["model"]: card["published"] for card in cards}
+    rows = []
+    for card in sorted(cards, key=lambda card: card["published"]):
+        for older in card["builds_on"]:
+            if older not in dates or dates[older] >= card["published"]:
+                raise ValueError(f"{card['model']} can't build on {older}")
+        rows.append({"year": int(card["published"][:4]), "model": card["model"], "architecture": architectures[card["sees"]],
+                     "objective": objectives[card["predicts"]]})
+    return rows
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** The six models of the table, from the Transformer to GPT-3; BERT is an encoder, T5 has both halves.
+
+# %% check="history-timeline"
+
+# %% [markdown]
+# **Why the decoder won the large sizes.** It learns from every token of any text, it needs no labels, and whatever you want of it can be written as "continue this text".
+# That made one model usable for everything, and made pretraining the expensive part that is done once.
+#
+# ## What pretraining saves
+#
+# The same small transformer learns to write support tickets, letter by letter: once from random weights, once after it has read 600 stories.
+# **Predict before you run:** the stories hold no tickets. Do they help?
+
+# %% demo
+from handbook.history import tuning_curves
+
+curves = tuning_curves()
+plots.lines([x for x, _ in curves["pretrained"]], {name: [y for _, y in curve] for name, curve in curves.items()}, xlabel="training windows seen (64 letters each)",
+            ylabel="loss on unseen tickets (nats a letter)", title="The same model, with and without pretraining",
+            alt="Both losses fall; the pretrained model starts lower and stays lower at every number of windows.")
+
+# %% [markdown]
+# Read the picture sideways: at a given loss, how many windows does each model need? The difference is what pretraining saved you.
+#
+# ## Exercise: What pretraining saves, in examples · 2 points · ★★☆
+
+# %% exercise="history-pretraining-gain"
+import math
+
+
+def pretraining_gain(curve_scratch: list[tuple[float, float]], curve_tuned: list[tuple[float, float]], target: float) -> float | None:
+    """Say how many training examples pretraining saves until the loss is down to a target.
+
+    Args: a curve is a list of (examples seen, loss), at least one point, with examples rising; the loss may go up and down.
+    A curve reaches the target at the first point whose loss is at or below it, or, if the point before is above it, where the straight line between
+        the two points crosses it. If the very first point is at or below the target, it is reached at that point's examples.
+    Returns: examples needed from scratch minus examples needed after pretraining, a float, negative if pretraining was a loss;
+        math.inf if only the pretrained curve reaches the target, -math.inf if only the one from scratch does, None if neither does.
+
+    >>> pretraining_gain([(0, 4.0), (100, 2.0)], [(0, 3.0), (100, 1.0)], target=2.5)
+    50.0
+
+    Source: "effective data transferred", Hernandez et al. 2021, arXiv:2102.01293, section 1.
+    """
+    ### BEGIN SOLUTION
+    def reached(curve: list[tuple[float, float]]) -> float:
+        before = None
+        for x, y in curve:
+            if y <= target:
+                if before is None:
+                    return float(x)
+                x0, y0 = before
+                return x0 + (y0 - target) / (y0 - y) * (x - x0)
+            before = (x, y)
+        return math.inf
+
+    scratch, tuned = reached(curve_scratch), reached(curve_tuned)
+    return None if scratch == tuned == math.inf else scratch - tuned
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **What you should see.** In the example the line from 4 to 2 crosses 2.5 at 75 examples and the line from 3 to 1 at 25: 50 saved.
+
+# %% check="history-pretraining-gain"
+
+# %% demo
+gain = yours_or_ours("pretraining_gain", globals(), exercise="history-pretraining-gain")
+for target in (2.9, 2.7, 2.5):
+    print(f"down to {target} nats a letter: pretraining saves {gain(curves['from scratch'], curves['pretrained'], target):.0f} windows")
+
+# %% [markdown]
+# ## Recap
+#
+# - A language model says what comes next; perplexity says how much it hesitates.
+# - Counts know only what they have seen. Vectors share what is learned between words, attention lets every word look back as far as it likes.
+# - A transformer's size follows from its configuration. Check published figures.
+# - Pretraining is paid once; fine-tuning then needs fewer examples, even when the texts differ.
+#
+# **Further reading.** Shannon 1948, *A Mathematical Theory of Communication* · Bengio et al. 2003, *A Neural Probabilistic Language Model*, JMLR 3 · Vaswani et al. 2017, arXiv:1706.03762 ·
+# Devlin et al. 2019, *BERT*, arXiv:1810.04805 · Raffel et al. 2020, *T5*, arXiv:1910.10683 · Brown et al. 2020, *GPT-3*, arXiv:2005.14165 · Hernandez et al. 2021, *Scaling Laws for Transfer*, arXiv:2102.01293.
