@@ -109,7 +109,7 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 
 def _load_part(folder: Path) -> Part:
     table = _read(folder / "part.toml")
-    lessons = tuple(_load_lesson(folder, stem) for stem in table["lessons"] if (folder / f"{stem}.toml").exists())  # TEMP
+    lessons = tuple(_load_lesson(folder, stem) for stem in table["lessons"])
     return Part(folder.name, table["title"], lessons)
 
 

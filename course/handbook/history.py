@@ -34,7 +34,6 @@ MILESTONES = (
     Milestone("GPT", "2018-06", 117e6, "decoder", "Radford et al. 2018; size as given by Radford et al. 2019, table 2"),
     Milestone("BERT-large", "2018-10", 340e6, "encoder", "arXiv:1810.04805, section 3"),
     Milestone("GPT-2", "2019-02", 1.542e9, "decoder", "Radford et al. 2019, table 2"),
-    Milestone("Megatron-LM", "2019-09", 8.3e9, "decoder", "arXiv:1909.08053, abstract"),
     Milestone("T5-11B", "2019-10", 11e9, "encoder-decoder", "arXiv:1910.10683, section 3.7"),
     Milestone("GPT-3", "2020-05", 175e9, "decoder", "arXiv:2005.14165, table 2.1"),
     Milestone("Gopher", "2021-12", 280e9, "decoder", "arXiv:2112.11446, abstract"),

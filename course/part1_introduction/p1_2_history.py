@@ -142,7 +142,7 @@ train = yours_or_ours("train_ngram", globals(), exercise="history-ngram-train")
 perplexity = yours_or_ours("ngram_perplexity", globals(), exercise="history-ngram-perplexity")
 corpus = story_corpus()
 by_n = {n: perplexity(train(corpus.train, n), corpus.test, k=0.01) for n in range(1, 7)}
-plots.bars([f"n = {n}" for n in by_n], list(by_n.values()), title="n-gram models on unseen stories", xlabel="words in a piece", ylabel="perplexity",
+plots.bars([f"n = {n}" for n in by_n], list(by_n.values()), title="n-gram models on unseen stories", xlabel="perplexity", ylabel="words in a piece",
            log=True, alt="Perplexity falls from 134 at n = 1 to 2.5 at n = 3, then rises again to 4 at n = 6.")
 
 # %% [markdown]
@@ -159,7 +159,7 @@ from handbook.history import attention_perplexity, neural_ngram_perplexity
 
 best = min(by_n, key=by_n.get)
 results = {f"counts, n = {best}": by_n[best], "vectors of 3 words": neural_ngram_perplexity(corpus), "attention over 64 words": attention_perplexity(corpus)}
-plots.bars(list(results), list(results.values()), title="Three generations on the same 60 unseen stories", ylabel="perplexity", xlabel="model",
+plots.bars(list(results), list(results.values()), title="Three generations on the same 60 unseen stories", xlabel="perplexity", ylabel="model",
            alt="Counts reach 2.5, vectors 1.9, attention 1.7; lower is better.")
 
 # %% [markdown]

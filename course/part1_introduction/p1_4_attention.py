@@ -13,8 +13,9 @@ lm = load_lm()
 plots.attention_from(lm, "The trophy didn't fit in the suitcase because it was too big.", token=" it")
 
 # %% [markdown]
-# Each bar is how much " it" reads from one earlier word, in the head of SmolLM2 that does it most.
-# No one programmed this. The rest of the notebook builds the mechanism that makes it possible, in small pieces,
+# Each bar is how much " it" reads from one word, in the head of SmolLM2 that reads "trophy" most.
+# SmolLM2 reads from left to right: at " it" the words "too big" have not come yet, so this is a guess, and with "too small" the bars would be the same.
+# A later token, such as the full stop, can read both. No one programmed any of this. The rest of the notebook builds the mechanism that makes it possible, in small pieces,
 # and puts the first of them into the real model.
 #
 # ## Three questions, three vectors

@@ -166,7 +166,7 @@ def causal_lm_loss(logits: Tensor, ids: Tensor, ignore_index: int = -100) -> Ten
         connected to the logits so that backward() works.
     logits[:, t] are the scores for the token at t + 1: the last position's logits and the first token of a row are not used.
     A token equal to `ignore_index` is not predicted: it counts neither in the sum nor in the number you divide by.
-        All other tokens weigh the same, whatever their row. If none is left, the loss is 0.
+        All other tokens weigh the same, whatever their row. If none is left, the loss is 0, and so is its gradient.
     The result is finite also for logits of ten thousand.
     Raises: ValueError if logits and ids differ in B or in T.
 
@@ -198,14 +198,14 @@ def causal_lm_loss(logits: Tensor, ids: Tensor, ignore_index: int = -100) -> Ten
 # %% demo
 from handbook.answers import yours_or_ours
 
-causal_lm_loss = yours_or_ours("causal_lm_loss", globals())
+loss_of = yours_or_ours("causal_lm_loss", globals(), exercise="objective-causal-loss")
 rows = [lm.encode("The cat sat on the mat."), lm.encode(text)]
 labels = torch.full((2, len(rows[1])), -100)
 for label, row in zip(labels, rows, strict=True):
     label[: len(row)] = torch.tensor(row)
 with torch.no_grad():
     out = lm.model(input_ids=labels.clamp(min=0), labels=labels)
-print(f"your loss {causal_lm_loss(out.logits, labels).item():.5f} · Transformers' loss {out.loss.item():.5f}")
+print(f"your loss {loss_of(out.logits, labels).item():.5f} · Transformers' loss {out.loss.item():.5f}")
 
 # %% [markdown]
 # ## Perplexity: the loss as a number of choices
@@ -368,8 +368,8 @@ from handbook.plots_objectives import fates_of_chosen
 from handbook.story_words import StoryWords
 
 stories = StoryWords.from_grammar(4000, seed=1)
-mlm_batch = yours_or_ours("mlm_batch", globals())
-inputs, labels = mlm_batch(stories.ids, torch.Generator().manual_seed(2), 0.15, stories.mask_id, len(stories.words), stories.special_ids)
+hide_tokens = yours_or_ours("mlm_batch", globals(), exercise="objective-masked-batch")
+inputs, labels = hide_tokens(stories.ids, torch.Generator().manual_seed(2), 0.15, stories.mask_id, len(stories.words), stories.special_ids)
 print(stories.text(inputs[0]))
 fates_of_chosen(stories.ids, inputs, labels, stories.mask_id)
 
@@ -449,17 +449,17 @@ def t5_spans(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int])
 # %% demo
 from handbook.tiny import reads_the_past
 
-causal_lm_batch = yours_or_ours("causal_lm_batch", globals())
+shift_tokens = yours_or_ours("causal_lm_batch", globals(), exercise="objective-causal-batch")
 rng = torch.Generator().manual_seed(3)
 
 
 def causal_batch():
-    inputs, labels = causal_lm_batch(stories.draw(24, rng), pad_id=stories.pad_id)
+    inputs, labels = shift_tokens(stories.draw(24, rng), pad_id=stories.pad_id)
     return inputs, labels, reads_the_past(inputs.shape[1])
 
 
 def masked_batch():
-    inputs, labels = mlm_batch(stories.draw(24, rng), rng, 0.15, stories.mask_id, len(stories.words), stories.special_ids)
+    inputs, labels = hide_tokens(stories.draw(24, rng), rng, 0.15, stories.mask_id, len(stories.words), stories.special_ids)
     return inputs, labels, torch.ones(inputs.shape[1], inputs.shape[1], dtype=torch.bool)
 
 
@@ -468,11 +468,11 @@ def masked_batch():
 # put inputs and targets in one row, let every position read all inputs, and score the targets only.
 
 # %% demo
-t5_spans = yours_or_ours("t5_spans", globals())
+cut_spans = yours_or_ours("t5_spans", globals(), exercise="objective-t5-spans")
 
 
 def span_batch():
-    pairs = [t5_spans(row, stories.random_spans(rng), list(stories.sentinels)) for row in stories.draw(24, rng).tolist()]
+    pairs = [cut_spans(row, stories.random_spans(rng), list(stories.sentinels)) for row in stories.draw(24, rng).tolist()]
     prefix = len(pairs[0][0])
     rows = torch.tensor([inputs + targets for inputs, targets in pairs])
     labels = rows[:, 1:].clone()
@@ -548,7 +548,7 @@ from handbook.tiny import extend
 
 start = [stories.id_of[word] for word in ("Long", "ago", "there")]
 print("causal:", stories.text(torch.tensor(extend(networks["causal"], start, 45, rng=torch.Generator().manual_seed(1)))))
-inputs, targets = t5_spans(new.ids[0].tolist(), [(9, 12), (28, 31)], list(new.sentinels))
+inputs, targets = cut_spans(new.ids[0].tolist(), [(9, 12), (28, 31)], list(new.sentinels))
 filled = extend(networks["spans"], inputs, len(targets), prefix=len(inputs))[len(inputs) :]
 print("\nspans reads:", new.text(torch.tensor(inputs)))
 print("spans says: ", new.text(torch.tensor(filled)), "\noriginal:   ", new.text(torch.tensor(targets)))

@@ -144,7 +144,7 @@ class TestTrainBpe(Exercise, id="bpe-train"):
     def probe(self, submission):
         train = submission.train_bpe
         calls = [("", 3), ("abc", 3), ("abab", 9), ("dcdcabab", 1), ("axayxax ay", 2), ("aaaxyxy", 1), ("the cat the cat the dog", 6),
-                 ("Ab ab AB ab Ab", 4), ("한글 한글 한", 5), ("abababab", 0), ("   ab", 2), ("adabadab", 1)]
+                 ("Ab ab AB ab Ab", 4), ("한글 한글 한", 5), ("abababab", 0), ("   ab", 2), ("adabadab", 1), ("\ufeffx", 1)]
         return [train(*call) for call in calls]
 
     @core
@@ -173,7 +173,7 @@ class TestTrainBpe(Exercise, id="bpe-train"):
 
     def test_nothing_is_cut_or_changed_beforehand(self, submission):
         """Spaces, line ends and capitals are bytes like all others, also at the ends of the text."""
-        for text in ("a b a b a b", "\n\n\n\n", "AbAb ab", "  xy  xy  "):
+        for text in ("a b a b a b", "\n\n\n\n", "AbAb ab", "  xy  xy  ", "\ufeffx"):
             expect.equal(submission.train_bpe(text, 3), learned_by_string(text, 3))
 
     def test_stops_when_no_pair_repeats(self, submission):
@@ -383,7 +383,7 @@ class TestCosineNeighbours(Exercise, id="embedding-neighbours"):
         keep = submission.keep(table)
         near(foreign, keep, 2)
         return (rounded(near(own, table, 3)), rounded(near(foreign, table, 2)), rounded(near(foreign, table, 20)), rounded(near(table[7], table, 3)),
-                rounded(near(foreign, table[:4], 0)), rounded(near(2 * own, table[[0, 3, 5]], 3)), submission.value(keep))
+                rounded(near(foreign, table[:4], 0)), rounded(near(2 * own, table[[0, 3, 5, 6]], 3)), submission.value(keep))
 
     @core
     @pytest.mark.parametrize("k", [1, 4])
@@ -404,6 +404,12 @@ class TestCosineNeighbours(Exercise, id="embedding-neighbours"):
         table[5] = table[2]
         check_neighbours(submission.cosine_neighbours(table[2].clone(), table, 3), table[2], table, 3)
         check_neighbours(submission.cosine_neighbours(table[7].clone(), table, 3), table[7], table, 3)
+
+    def test_leaves_out_nothing_else(self, submission):
+        """A row of the vector's length, and rows that are equal to each other but not to the vector, are all returned."""
+        table = torch.tensor([[3.0, 4.0], [5.0, 0.0], [4.0, 3.0], [0.1, 0.7], [4.0, 3.0], [3.0, -4.0]])
+        for k in (1, 2, 3, 5):
+            check_neighbours(submission.cosine_neighbours(table[0].clone(), table, k), table[0], table, k)
 
     def test_a_vector_from_elsewhere_loses_no_neighbour(self, submission, rng):
         """If the vector is not in the table, the best row stays in the result."""

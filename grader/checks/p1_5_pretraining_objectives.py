@@ -142,6 +142,7 @@ class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
             submission.causal_lm_loss(logits, full, 0),
             submission.causal_lm_loss(logits, ids.flip(-1)),
             submission.run(gradient_of, submission.causal_lm_loss, logits, ids),
+            submission.run(gradient_of, submission.causal_lm_loss, logits, torch.full_like(ids, -100)),
             submission.causal_lm_loss(logits[:, :-1], full),
         )
 
@@ -196,20 +197,17 @@ class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
         )
 
     def test_nothing_to_count_gives_zero(self, submission, rng):
-        """A batch in which every target is ignored has loss 0, not NaN."""
+        """A batch in which every target is ignored has loss 0 and gradient 0, not NaN."""
         logits, ids = scored(rng, [4, 4], 5)
-        expect.close(
-            submission.causal_lm_loss(logits, torch.full_like(ids, -100)),
-            torch.tensor(0.0),
-            why="0 / 0 is NaN: guard the division",
-        )
+        ids = torch.full_like(ids, -100)
+        expect.close(submission.causal_lm_loss(logits, ids), torch.tensor(0.0), why="0 / 0 is NaN: guard the division")
+        got = submission.run(gradient_of, submission.causal_lm_loss, logits, ids)
+        expect.close(got, torch.zeros_like(logits), why="a NaN that is replaced after the division still has a NaN gradient")
 
     def test_large_logits_stay_finite(self, submission, rng):
         """Logits of ten thousand give a finite loss."""
         ids = torch.randint(5, (2, 4), generator=rng)
-        logits = (
-            1e4 * torch.nn.functional.one_hot((ids.roll(-1, 1) + 1) % 5, 5).float()
-        )  # sure of a wrong token, everywhere
+        logits = 1e4 * torch.nn.functional.one_hot((ids.roll(-1, 1) + 1) % 5, 5).float()  # sure of a wrong token, everywhere
         expect.close(
             submission.causal_lm_loss(logits, ids),
             surprise(logits, ids),
@@ -232,12 +230,8 @@ class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
 
     def test_refuses_logits_and_ids_that_do_not_fit(self, submission):
         """Logits and ids of different B or T are a ValueError."""
-        expect.raises(
-            "ValueError", submission.causal_lm_loss, torch.zeros(2, 3, 5), torch.ones(2, 4, dtype=torch.int64)
-        )
-        expect.raises(
-            "ValueError", submission.causal_lm_loss, torch.zeros(2, 4, 5), torch.ones(3, 4, dtype=torch.int64)
-        )
+        expect.raises("ValueError", submission.causal_lm_loss, torch.zeros(2, 3, 5), torch.ones(2, 4, dtype=torch.int64))
+        expect.raises("ValueError", submission.causal_lm_loss, torch.zeros(2, 4, 5), torch.ones(3, 4, dtype=torch.int64))
 
 
 # ------------------------------------------------------------------------------------------------ perplexity
@@ -280,9 +274,7 @@ class TestPerplexity(Exercise, id="objective-perplexity"):
     def test_a_fair_choice_of_n_has_perplexity_n(self, submission, dice):
         """A model that spreads its probability evenly over n tokens has perplexity n."""
         n = dice.randint(3, 50_000)
-        expect.close(
-            submission.perplexity([math.log(n)] * 2, [3, 8]), float(n), why="the surprise is in nats: the base is e"
-        )
+        expect.close(submission.perplexity([math.log(n)] * 2, [3, 8]), float(n), why="the surprise is in nats: the base is e")
 
     def test_batching_does_not_matter(self, submission, dice):
         """Splitting a batch in two, or giving the batches in another order, changes nothing."""
@@ -416,9 +408,7 @@ class TestMlmBatch(Exercise, id="objective-masked-batch"):
             "with p = 0.5 some tokens are chosen and some are not",
             got=labels,
         )
-        expect.close(
-            labels[chosen], ids[chosen], why="a label is the original id, not what the model reads in its place"
-        )
+        expect.close(labels[chosen], ids[chosen], why="a label is the original id, not what the model reads in its place")
         expect.close(inputs[~chosen], ids[~chosen], why="a token that was not chosen (label −100) must stay as it was")
         expect.true(bool((inputs[chosen] == MASK).any()), "most chosen tokens must become mask_id", got=inputs)
 
@@ -456,9 +446,7 @@ class TestMlmBatch(Exercise, id="objective-masked-batch"):
         ids = sentences(rng, 40, 9)
         inputs, labels = masked(submission, rng, ids, 1.0, special_ids=kind(SPECIAL))
         special = torch.isin(ids, torch.tensor(SPECIAL))
-        expect.close(
-            labels[special], torch.full_like(ids[special], -100), why="padding and separators carry nothing to learn"
-        )
+        expect.close(labels[special], torch.full_like(ids[special], -100), why="padding and separators carry nothing to learn")
         expect.close(inputs[special], ids[special], why="special tokens must stay as they are")
         _, labels = masked(submission, rng, ids, 1.0, special_ids=kind())
         expect.close(labels, ids, why="special_ids may be empty, and then every token is ordinary")
@@ -628,9 +616,7 @@ class TestT5Spans(Exercise, id="objective-t5-spans"):
         for spans in ([(4, 6)], [(0, 1), (2, 4), (7, 8)]):
             inputs, targets = two_parts(submission.t5_spans(ids, spans, SENTINELS), "inputs and targets")
             used = len(spans)
-            expect.equal(
-                [token for token in inputs if token >= 900], SENTINELS[:used], why="no sentinel may stand for two spans"
-            )
+            expect.equal([token for token in inputs if token >= 900], SENTINELS[:used], why="no sentinel may stand for two spans")
             expect.equal(
                 [token for token in targets if token >= 900],
                 SENTINELS[: used + 1],
@@ -666,13 +652,11 @@ class TestT5Spans(Exercise, id="objective-t5-spans"):
         kept = [submission.keep(value) for value in arguments]
         submission.t5_spans(*kept)
         for handle, before in zip(kept, arguments, strict=True):
-            expect.equal(
-                submission.value(handle), before, why="make new lists; sorted() does, .sort() and .pop() do not"
-            )
+            expect.equal(submission.value(handle), before, why="make new lists; sorted() does, .sort() and .pop() do not")
 
     def test_refuses_spans_that_make_no_sense(self, submission):
         """Spans that overlap, are empty or reach outside, and too few sentinels, are a ValueError."""
         ids = list(range(10, 18))
-        for spans in ([(1, 4), (3, 5)], [(0, 8), (2, 3)], [(2, 2)], [(5, 4)], [(6, 9)], [(-3, 2)]):
+        for spans in ([(1, 4), (3, 5)], [(0, 8), (2, 3)], [(2, 2)], [(5, 4)], [(6, 9)], [(-3, 2)], [(-3, 8)], [(-3, -1)]):
             expect.raises("ValueError", submission.t5_spans, ids, spans, SENTINELS)
         expect.raises("ValueError", submission.t5_spans, ids, [(1, 2), (4, 5)], SENTINELS[:2])

@@ -11,6 +11,7 @@ from grader import paths
 from grader.flow.nbgrader_course import FlowError, NbgraderCourse, kernel_environment
 from grader.flow.verdicts import NEEDS_REVIEW, NOT_SUBMITTED, UNREADABLE, ExerciseVerdict, read_verdicts
 from grader.folders import Folders, read_json, write_json, write_whole
+from grader.intake.collect import refresh
 from grader.intake.finding import Finding
 from grader.intake.pristine import Pristine, read_pristine
 from grader.intake.rebuild import notebook_text, notice_cell
@@ -62,10 +63,10 @@ def jobs(folders: Folders, *, students: tuple[str, ...] = (), parts: tuple[str, 
         student, part = record.parent.name, record.stem
         if (students and student not in students) or (parts and part not in parts):
             continue
-        rows = read_json(record).get("lessons", {})
         for path in sorted((folders.release / part).glob("*.ipynb")):
+            pristine = read_pristine(path)
             submitted = folders.submitted / student / part / path.name
-            found.append(Job(student, part, read_pristine(path), rows.get(path.stem, {}), submitted))
+            found.append(Job(student, part, pristine, refresh(folders, student, pristine), submitted))
     return found
 
 

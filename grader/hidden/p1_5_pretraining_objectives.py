@@ -22,20 +22,14 @@ class TestHiddenCausalLmBatch(Exercise, id="objective-causal-batch", hidden=True
         for length in (2, 3, 9):
             ids = torch.randint(0, 50_000, (2, length), generator=rng)
             inputs, targets = submission.causal_lm_batch(ids, pad_id=50_001)
-            expect.close(
-                torch.cat([inputs[:, :1], targets], 1), ids, why="the targets are the row without its first token"
-            )
-            expect.close(
-                torch.cat([inputs, targets[:, -1:]], 1), ids, why="the inputs are the row without its last token"
-            )
+            expect.close(torch.cat([inputs[:, :1], targets], 1), ids, why="the targets are the row without its first token")
+            expect.close(torch.cat([inputs, targets[:, -1:]], 1), ids, why="the inputs are the row without its last token")
 
     def test_padding_in_three_axes(self, submission, rng):
         """The padding id may be large and stand anywhere, also in rows with more than one batch axis."""
         ids = torch.randint(70, 74, (2, 3, 6), generator=rng)
         _, targets = submission.causal_lm_batch(ids, pad_id=73)
-        expect.close(
-            targets, torch.where(ids[..., 1:] == 73, -100, ids[..., 1:]), why="compare each target with pad_id"
-        )
+        expect.close(targets, torch.where(ids[..., 1:] == 73, -100, ids[..., 1:]), why="compare each target with pad_id")
 
 
 class TestHiddenCausalLmLoss(Exercise, id="objective-causal-loss", hidden=True):
@@ -52,9 +46,7 @@ class TestHiddenCausalLmLoss(Exercise, id="objective-causal-loss", hidden=True):
         before = submission.causal_lm_loss(logits, ids)
         logits[:, -1] += 9 * torch.randn(3, 7, generator=rng)
         ids[:, 0] = (ids[:, 0] + 3) % 7
-        expect.close(
-            submission.causal_lm_loss(logits, ids), before, why="nothing is known about what follows the last token"
-        )
+        expect.close(submission.causal_lm_loss(logits, ids), before, why="nothing is known about what follows the last token")
 
     def test_batching_does_not_matter(self, submission, rng):
         """The loss of a batch is the token-weighted mean of the losses of its rows, holes in the middle included."""
@@ -151,9 +143,7 @@ class TestHiddenT5Spans(Exercise, id="objective-t5-spans", hidden=True):
     def test_an_empty_text(self, submission):
         """A text without tokens has no spans, and its target is the first sentinel."""
         result = submission.t5_spans([], [], [900])
-        expect.equal(
-            [list(part) for part in result], [[], [900]], why="without spans the target is the first sentinel alone"
-        )
+        expect.equal([list(part) for part in result], [[], [900]], why="without spans the target is the first sentinel alone")
 
 
 def _put_back(inputs, targets):

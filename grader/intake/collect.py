@@ -10,10 +10,10 @@ from typing import Any
 
 from grader.folders import Folders, read_json, write_json, write_whole
 from grader.intake.finding import Finding
-from grader.intake.owners import Owner, common_top, owner_of, student_ids
+from grader.intake.owners import Owner, common_top, owner_of, owner_of_archive, student_ids
 from grader.intake.pristine import Library, Pristine
 from grader.intake.reading import read_notebook
-from grader.intake.rebuild import Rebuilt, rebuild
+from grader.intake.rebuild import Rebuilt, notebook_text, rebuild
 from grader.intake.walking import Entry, walk
 
 NOT_NOTEBOOKS = {"manifest.json", "timestamp.txt"}
@@ -22,6 +22,7 @@ NOBODY = (
     "nothing says whose file this is; not collected: put it into a folder with the student's name, "
     "or name the student with --student"
 )
+MOVED = "the lesson was released anew after this was handed in; the answers were moved to the new notebook"
 KEPT = "the new file can't be read; the one collected earlier stays and is graded: ask for the new one again"
 
 
@@ -60,7 +61,8 @@ def collect(root: Path, library: Library, folders: Folders, *, student: str | No
     """
     entries, findings = walk(root)
     collected = Collected(findings=findings)
-    for name, rows in _by_student(entries, library, student, collected).items():
+    whole = Owner(student) if student else owner_of_archive(root.name, library) if root.is_file() else None
+    for name, rows in _by_student(entries, library, whole, collected).items():
         candidates = [candidate for entry in rows if (candidate := read_candidate(entry, library)) is not None]
         _store(name, candidates, library, folders, collected)
         tick()
@@ -104,7 +106,7 @@ def _by_name(entry: Entry, library: Library) -> Pristine | None:
 
 
 def _by_student(
-    entries: list[Entry], library: Library, student: str | None, collected: Collected
+    entries: list[Entry], library: Library, whole: Owner | None, collected: Collected
 ) -> dict[str, list[Entry]]:
     """The entries of each student, in the order of the students' ids."""
     top = common_top(entries, library)
@@ -112,7 +114,7 @@ def _by_student(
     for entry in entries:
         if entry.name in NOT_NOTEBOOKS:
             continue
-        owner = Owner(student) if student else owner_of(entry, library, top=top)
+        owner = whole or owner_of(entry, library, top=top)
         if owner is None:
             collected.findings.append(Finding.error(entry.path, NOBODY))
             continue
@@ -154,10 +156,34 @@ def _lesson(path: Path, candidates: list[Candidate], before: dict[str, Any] | No
     row = {"source": best.entry.path, "source_sha256": best.digest, "findings": _plain(findings)}
     if best.rebuilt is None:
         return {**row, "status": "unreadable", "answered": []}
-    text, answered = best.rebuilt.text(), list(best.rebuilt.answered)
-    write_whole(path, text)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return {**row, "status": "rebuilt" if answered else "untouched", "answered": answered, "sha256": digest}
+    write_whole(path, best.rebuilt.text())
+    return {**row, **_rebuilt_row(best.rebuilt)}
+
+
+def _rebuilt_row(rebuilt: Rebuilt) -> dict[str, Any]:
+    answered = list(rebuilt.answered)
+    return {"status": "rebuilt" if answered else "untouched", "answered": answered, "sha256": _sha256(rebuilt.text()),
+            "released_sha256": _sha256(notebook_text(rebuilt.pristine.table))}
+
+
+def refresh(folders: Folders, student: str, pristine: Pristine) -> dict[str, Any]:
+    """The record of a collected lesson. If the lesson was released anew since, its answers move to the new notebook first."""
+    record_path = folders.intake / student / f"{pristine.part}.json"
+    record = read_json(record_path)
+    row: dict[str, Any] = record.get("lessons", {}).get(pristine.stem, {})
+    path = folders.submitted / student / pristine.part / f"{pristine.stem}.ipynb"
+    if not path.is_file() or row.get("released_sha256") == _sha256(notebook_text(pristine.table)):
+        return row
+    notebook, _ = read_notebook(path.read_bytes(), path.name)
+    if notebook is None:
+        return row
+    findings = [Finding.from_json(finding) for finding in row.get("findings", [])]
+    rebuilt = rebuild(notebook, pristine, earlier=[*findings, Finding.note(path.name, MOVED)])
+    write_whole(path, rebuilt.text())
+    row = {**row, **_rebuilt_row(rebuilt), "findings": _plain(rebuilt.findings)}
+    record.setdefault("lessons", {})[pristine.stem] = row
+    write_json(record_path, {"student": student, "part": pristine.part, **record})
+    return row
 
 
 def choose(candidates: Iterable[Candidate]) -> Candidate:
@@ -168,6 +194,10 @@ def choose(candidates: Iterable[Candidate]) -> Candidate:
         return answers, candidate.entry.modified, candidate.entry.path
 
     return max(candidates, key=rank)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(findings: Iterable[Finding]) -> list[dict[str, Any]]:

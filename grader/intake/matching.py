@@ -10,7 +10,7 @@ from grader.python_text import problem_of
 
 AGAIN = "the last edited one in the notebook was graded"
 EMPTIED = "the answer cell is empty; graded as not attempted"
-DELETED = "the answer cell was deleted; the original came back, graded as not attempted"
+DELETED = "the answer cell is missing; the original came back, graded as not attempted"
 
 
 @dataclass(frozen=True)

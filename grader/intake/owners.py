@@ -34,6 +34,11 @@ def owner_of(entry: Entry, library: Library, *, top: str = "") -> Owner | None:
     return _from_file(entry.name, library)
 
 
+def owner_of_archive(name: str, library: Library) -> Owner | None:
+    """The student after whom a single zip is named: `ada-part1_introduction.zip`, as `grader submit` makes it."""
+    return _from_file(name, library) if library.part_in(name) or library.stem_in(name) else None
+
+
 def common_top(entries: Iterable[Entry], library: Library) -> str:
     """The one folder around everything, if it is only a wrapping: students' folders or flat files are inside."""
     rows = list(entries)

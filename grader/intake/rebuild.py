@@ -62,7 +62,7 @@ def rebuild(
     taken = _binds_check(answers, added)
     if taken:
         found.append(Finding.note(notebook.name, TAKEN))
-    findings = (*earlier, *found)
+    findings = tuple({(finding.exercise, finding.message): finding for finding in (*earlier, *found)}.values())
     table = copy.deepcopy(pristine.table)
     table["cells"] = ([notice_cell(findings)] if notice and findings else []) + _cells(pristine, answers, added, taken)
     return Rebuilt(pristine, answers, table, findings)

@@ -38,14 +38,21 @@ def walk(root: Path) -> tuple[list[Entry], list[Finding]]:
     """All files below a folder or in a zip, zips within included, in a fixed order."""
     entries: list[Entry] = []
     findings: list[Finding] = []
-    source = _folder_entries(root, findings) if root.is_dir() else _zip_entries(root.name, (), root, 1, findings)
-    for entry in source:
+    for entry in _entries(root, findings):
         entries.append(entry)
         if len(entries) >= MAX_MEMBERS:
             text = f"there are more than {MAX_MEMBERS} files; the rest was not read: hand over fewer at a time"
             findings.append(Finding.error(root.name, text))
             break
     return sorted(entries, key=lambda entry: entry.path), findings
+
+
+def _entries(root: Path, findings: list[Finding]) -> Iterator[Entry]:
+    if root.is_dir():
+        return _folder_entries(root, findings)
+    if ".ipynb" in root.name.lower():
+        return iter([Entry((), root.name, root.stat().st_mtime, functools.partial(_read_file, root))])
+    return _zip_entries(root.name, (), root, 1, findings)
 
 
 def _folder_entries(root: Path, findings: list[Finding]) -> Iterator[Entry]:

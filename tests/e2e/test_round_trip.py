@@ -144,7 +144,7 @@ def test_doubled_and_deleted_cells_cost_only_what_is_gone(classroom: Classroom) 
     assert [row["verdict"] for row in rows] == ["passed", "not attempted"] + ["passed"] * (len(rows) - 2)
     messages = " ".join(finding["message"] for finding in classroom.intake("shuffled")["findings"])
     assert "there 2 times; the last edited one" in messages
-    assert "the answer cell was deleted; the original came back" in rows[1]["reason"]
+    assert "the answer cell is missing; the original came back" in rows[1]["reason"]
 
 
 def test_a_save_by_colab_without_marks_keeps_its_marks(classroom: Classroom) -> None:
@@ -154,7 +154,7 @@ def test_a_save_by_colab_without_marks_keeps_its_marks(classroom: Classroom) -> 
 def test_each_trouble_gets_its_line_and_the_rest_its_points(classroom: Classroom) -> None:
     deleted, broken, endless, loud, *rest = classroom.of("trouble")
     assert (deleted["verdict"], deleted["points"]) == ("not attempted", "0.0")
-    assert "was deleted" in deleted["reason"]
+    assert "is missing" in deleted["reason"]
     assert broken["points"] == "0.0"
     assert "not valid Python" in broken["reason"]
     assert "was never closed" in broken["reason"]

@@ -221,6 +221,7 @@ edit(TRAIN, "characters_not_bytes", "Training starts from characters; it must st
 edit(TRAIN, "drops_what_is_not_ascii", "Characters outside ASCII are dropped before training.", ('text.encode("utf-8")', 'text.encode("ascii", "ignore")'))
 edit(TRAIN, "lower_case", "The text is turned into lower case first; capitals are bytes of their own.", ('text.encode("utf-8")', 'text.lower().encode("utf-8")'))
 edit(TRAIN, "strips_the_text", "White space at the ends of the text is cut off; it counts like all other bytes.", ('text.encode("utf-8")', 'text.strip().encode("utf-8")'))
+edit(TRAIN, "adds_a_byte_order_mark", "The text is encoded with a byte order mark, three bytes that it does not have.", ('"utf-8"', '"utf-8-sig"'))
 edit(TRAIN, "never_merges", "The pair is noted, but not replaced in the text, so the same pair wins again and again.", ("        ids = replace_pair(ids, pair, new_id)\n", ""))
 edit(TRAIN, "numbers_from_257", "The first new token gets the id 257; it must be 256.", ("replace_pair(ids, pair, new_id)", "replace_pair(ids, pair, new_id + 1)"))
 edit(TRAIN, "numbers_from_255", "The first new token gets the id 255, which is a byte; it must be 256.", ("replace_pair(ids, pair, new_id)", "replace_pair(ids, pair, new_id - 1)"))
@@ -497,6 +498,9 @@ edit(NEAR, "drops_parallel_rows", "Rows that point the same way but have another
      ("(table == vector).all(dim=-1)", "cosines > 0.9999"))
 edit(NEAR, "drops_one_equal_row", "If several rows are equal to the vector, only one of them is left out.", ("order[~itself[order]][:k]", "order[torch.arange(len(order)) != (itself[order].int().argmax() if itself.any() else -1)][:k]"))
 edit(NEAR, "any_equal_number", "A row is left out when one of its numbers equals the vector's; all of them must.", ("(table == vector).all(dim=-1)", "(table == vector).any(dim=-1)"))
+edit(NEAR, "equal_length_is_enough", "Rows that are as long as the vector are left out; only rows that are equal to it are.", ("(table == vector).all(dim=-1)", "table.norm(dim=-1) == vector.norm()"))
+edit(NEAR, "drops_doubles", "Of several equal rows only the first comes back; each row of the table is a token of its own.",
+     ("itself = (table == vector).all(dim=-1)", "itself = (table == vector).all(dim=-1)\n    itself |= torch.tensor([bool((table[:row] == table[row]).all(-1).any()) for row in range(len(table))])"))
 edit(NEAR, "worst_first", "The smallest cosine comes first; it must be the largest.", ("argsort(descending=True)", "argsort()"))
 edit(NEAR, "ignores_the_sign", "Opposite directions count as near: the absolute value of the cosine is taken.", ("order = cosines.argsort", "cosines = cosines.abs()\n    order = cosines.argsort"))
 edit(NEAR, "not_a_number_for_zeros", "A row of zeros gives 0 / 0 = NaN, and NaN is sorted to the front; its cosine counts as 0.", ("torch.where(lengths > 0, lengths, 1.0)", "lengths"))

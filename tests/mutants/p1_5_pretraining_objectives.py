@@ -225,9 +225,7 @@ def averages_the_rows(logits, ids, ignore_index=-100):
     """Each row is averaged first, so a token of a short row weighs more; take one mean over all tokens that count."""
     if logits.shape[:2] != ids.shape:
         raise ValueError
-    nll = nn.functional.cross_entropy(
-        logits[:, :-1].transpose(1, 2), ids[:, 1:], ignore_index=ignore_index, reduction="none"
-    )
+    nll = nn.functional.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], ignore_index=ignore_index, reduction="none")
     counted = ids[:, 1:] != ignore_index
     return (nll.sum(1) / counted.sum(1).clamp(min=1)).mean()
 
@@ -246,9 +244,18 @@ def runs_across_rows(logits, ids, ignore_index=-100):
     """The rows are joined before the shift, so the end of a row is asked for the start of the next: shift each row."""
     if logits.shape[:2] != ids.shape:
         raise ValueError
-    return nn.functional.cross_entropy(
-        logits.flatten(0, 1)[:-1], ids.flatten()[1:], ignore_index=ignore_index, reduction="sum"
-    ) / max(int((ids.flatten()[1:] != ignore_index).sum()), 1)
+    return nn.functional.cross_entropy(logits.flatten(0, 1)[:-1], ids.flatten()[1:], ignore_index=ignore_index, reduction="sum") / max(
+        int((ids.flatten()[1:] != ignore_index).sum()), 1
+    )
+
+
+@mutant(LOSS, provides="causal_lm_loss")
+def replaces_nan_afterwards(logits, ids, ignore_index=-100):
+    """The loss of an empty batch is 0, but its gradient is NaN, which ruins every weight in one step: do not divide by 0."""
+    if logits.shape[:2] != ids.shape:
+        raise ValueError
+    loss = nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore_index)
+    return loss.nan_to_num(0.0)
 
 
 @mutant(LOSS, provides="causal_lm_loss")
@@ -256,9 +263,9 @@ def returns_a_number(logits, ids, ignore_index=-100):
     """The loss is a Python number; backward() needs a tensor that is still connected to the logits."""
     if logits.shape[:2] != ids.shape:
         raise ValueError
-    return nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore_index, reduction="sum"
-    ).item() / max(int((ids[:, 1:] != ignore_index).sum()), 1)
+    return nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore_index, reduction="sum").item() / max(
+        int((ids[:, 1:] != ignore_index).sum()), 1
+    )
 
 
 @variant(LOSS, provides="causal_lm_loss")
@@ -289,9 +296,7 @@ def by_marking_the_last_position(logits, ids, ignore_index=-100):
     if logits.shape[:2] != ids.shape:
         raise ValueError("B or T differ")
     targets = nn.functional.pad(ids, (0, 1), value=ignore_index)[:, 1:]
-    total = nn.functional.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum"
-    )
+    total = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignore_index, reduction="sum")
     return total / torch.clamp((targets != ignore_index).sum(), min=1)
 
 
@@ -544,9 +549,7 @@ def draws_ten_percent_of_the_rest(ids, rng, p, mask_id, vocab_size, special_ids)
     """Random ids go to a tenth of the tokens that were not masked, 2 % in all; of those that remain, half must be random."""
     if not 0 <= p <= 1:
         raise ValueError
-    chosen = (torch.rand(ids.shape, generator=rng) < p) & ~torch.isin(
-        ids, torch.tensor(list(special_ids), dtype=torch.int64)
-    )
+    chosen = (torch.rand(ids.shape, generator=rng) < p) & ~torch.isin(ids, torch.tensor(list(special_ids), dtype=torch.int64))
     masked = chosen & (torch.rand(ids.shape, generator=rng) < 0.8)
     changed = chosen & ~masked & (torch.rand(ids.shape, generator=rng) < 0.1)
     inputs = torch.where(changed, torch.randint(vocab_size, ids.shape, generator=rng), ids.masked_fill(masked, mask_id))
@@ -572,9 +575,7 @@ def writes_into_ids(ids, rng, p, mask_id, vocab_size, special_ids):
     """The tokens are hidden in ids itself, which destroys the caller's text."""
     if not 0 <= p <= 1:
         raise ValueError
-    chosen = (torch.rand(ids.shape, generator=rng) < p) & ~torch.isin(
-        ids, torch.tensor(list(special_ids), dtype=torch.int64)
-    )
+    chosen = (torch.rand(ids.shape, generator=rng) < p) & ~torch.isin(ids, torch.tensor(list(special_ids), dtype=torch.int64))
     labels, fate = ids.masked_fill(~chosen, -100), torch.rand(ids.shape, generator=rng)
     ids[chosen & (fate < 0.8)] = mask_id
     changed = chosen & (fate >= 0.9)
@@ -784,9 +785,7 @@ def from_the_back(ids, spans, sentinels):
     """Right: cut from the last span to the first, so that earlier positions stay valid."""
     order = sorted(spans)
     ends = [0, *(end for _, end in order)]
-    if len(sentinels) <= len(order) or any(
-        s < e0 or s >= e or e > len(ids) for (s, e), e0 in zip(order, ends, strict=False)
-    ):
+    if len(sentinels) <= len(order) or any(s < e0 or s >= e or e > len(ids) for (s, e), e0 in zip(order, ends, strict=False)):
         raise ValueError("bad spans")
     inputs, targets = list(ids), [sentinels[len(order)]]
     for n in reversed(range(len(order))):

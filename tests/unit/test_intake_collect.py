@@ -11,6 +11,7 @@ import pytest
 
 from grader.folders import Folders
 from grader.intake import Collected, collect
+from grader.intake.collect import refresh
 from tests import made_up
 from tests.made_up import PART, STEM, data, lesson, solved
 
@@ -215,3 +216,34 @@ def test_collecting_twice_gives_the_same_bytes(tmp_path: Path, folders: Folders)
     before = {path: path.read_bytes() for path in folders.build.rglob("*") if path.is_file()}
     run(root, folders)
     assert before == {path: path.read_bytes() for path in folders.build.rglob("*") if path.is_file()}
+
+
+def test_one_zip_or_one_notebook_of_one_student(tmp_path: Path, folders: Folders) -> None:
+    path = tmp_path / f"ada-{PART}.zip"
+    path.write_bytes(zipped({f"{PART}/{FILE}": data(solved()), "manifest.json": b"{}"}))
+    assert run(path, folders).students == ("ada",)
+    single = put(tmp_path, f"bob_{FILE}") / f"bob_{FILE}"
+    assert run(single, folders).students == ("bob",)
+
+
+def test_answers_move_to_a_lesson_that_was_released_anew(tmp_path: Path, folders: Folders) -> None:
+    table = solved()
+    table["cells"].insert(2, made_up.code("helper = 1", "own"))
+    run(put(tmp_path / "handed-in", f"ada/{FILE}", content=data(table)), folders)
+    path = folders.submitted / "ada" / PART / FILE
+    before = path.read_bytes()
+    assert refresh(folders, "ada", made_up.pristine())["status"] == "rebuilt"
+    assert path.read_bytes() == before, "the same release changes nothing"
+    newer = lesson()
+    newer["cells"][0]["source"] = "# Sums, told better"
+    newer["cells"] += [made_up.answer("sum-none", "def nothing():\n    return None", "answer-three"), made_up.check("sum-none", "check-three")]
+    row = refresh(folders, "ada", made_up.pristine(newer))
+    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_bytes())["cells"]}
+    assert cells["title"] == "# Sums, told better"
+    assert cells["answer-one"].endswith("a + b")
+    assert "check-three" in cells
+    assert "helper = 1" in cells.values()
+    assert "the lesson was released anew" in str(row["findings"])
+    again = path.read_bytes()
+    refresh(folders, "ada", made_up.pristine(newer))
+    assert path.read_bytes() == again

@@ -73,7 +73,7 @@ def test_a_deleted_answer_cell_comes_back_as_not_attempted() -> None:
     result = rebuilt(table)
     assert source_of(result.table, "answer-one") == made_up.pristine().answers["sum-two"].source
     assert result.answered == ("sum-many",)
-    assert "sum-two: the answer cell was deleted; the original came back, graded as not attempted" in messages(result)
+    assert "sum-two: the answer cell is missing; the original came back, graded as not attempted" in messages(result)
 
 
 def test_deleted_check_and_setup_cells_come_back() -> None:
@@ -201,6 +201,6 @@ def test_what_was_found_is_told_on_top_and_the_rest_is_unchanged() -> None:
     del table["cells"][2]
     result = rebuilt(table)
     assert result.table["cells"][0]["cell_type"] == "markdown"
-    assert "**sum-two**: the answer cell was deleted" in result.table["cells"][0]["source"]
+    assert "**sum-two**: the answer cell is missing" in result.table["cells"][0]["source"]
     written = json.loads(result.text())
     assert ["".join(cell["source"]) for cell in written["cells"]] == [cell["source"] for cell in result.table["cells"]]

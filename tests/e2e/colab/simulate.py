@@ -123,6 +123,7 @@ def simulate(notebook: Path, place: Environment) -> Result:
         _snapshot(repository)
         content.mkdir()
         shutil.copy(notebook, content / "lone.ipynb")
+        ask([python_of(place.venv), "-m", "pip", "uninstall", "-q", "-y", *MAY_BE_NEW])  # an earlier run's
         before = _freeze(place)
         started = time.perf_counter()
         done = subprocess.run(
