@@ -29,7 +29,7 @@ test quick: export HF_HUB_OFFLINE = 1
 help: ## show this list
 	@echo "LLM Engineer's Handbook"
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
-	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  TORCH=auto|cpu|pypi  LAB_FLAGS=--no-browser  WORKERS=2"
+	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  TORCH=auto|cpu|pypi  LAB_FLAGS=--no-browser  WORKERS=0|2"
 
 lab: setup ## set up if need be, then open the course in JupyterLab
 	@mkdir -p "$${HANDBOOK_BUILD:-build}/exchange" # where Formgrader keeps its database and hands out

@@ -1,6 +1,7 @@
 """One verdict as a card: static HTML for a notebook, plain text for a terminal, and its points as a number."""
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -20,6 +21,7 @@ TITLES = {
 COLOURS = {Outcome.PASSED: "#009e73", Outcome.NOT_ATTEMPTED: "#7f7f7f", Outcome.COULD_NOT_CHECK: "#0072b2"}
 WRONG = "#d55e00"
 SIGNS = {Outcome.PASSED: "✓", Outcome.NOT_ATTEMPTED: "–", Outcome.COULD_NOT_CHECK: "?"}
+SUMMARY_WIDTH = 80  # `nbgrader validate` cuts longer lines
 BOX = "margin:4px 0 6px 22px;padding:6px 10px;background:rgba(127,127,127,.12);border-radius:4px"
 
 
@@ -59,6 +61,17 @@ class Card:
         if self.progress:
             lines.append(f"  {self.progress[0]} of {self.progress[1]} exercises of this lesson")
         return "\n".join(lines)
+
+    def summary(self) -> str:
+        """The card in three short lines, for nbgrader's Validate: how it ended, why, and where to read more."""
+        verdict = self.verdict
+        lines = [f"{TITLES[verdict.outcome]} · {self.info.title} · {_points(verdict)}"]
+        if verdict.outcome is Outcome.NOT_ATTEMPTED:
+            return f"{lines[0]}\nNo answer yet: write it in the cell above."
+        missed = next((check.sentence for check in verdict.checks if check.outcome is not Outcome.PASSED), "")
+        reason = verdict.note or (f"Looks like: {verdict.mistake}" if verdict.mistake else missed)
+        lines += textwrap.wrap(reason, SUMMARY_WIDTH)
+        return "\n".join([*lines, "Run this cell in the notebook: its card shows what was called, and hints."])
 
     def html(self) -> str:
         """The card for a notebook: inline styles only, so that it survives an untrusted reopen."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from dataclasses import dataclass, replace
 from html import escape
@@ -48,7 +49,10 @@ def check(exercise: str, *, seed: int | None = None) -> Card | Note:
     if verdict.outcome is Outcome.NOT_ATTEMPTED and shell is not None:
         verdict = _with_syntax_error(verdict, namespace, list(shell.user_ns.get("In", ())))
     progress.record(verdict)
-    return Card(info, verdict, progress.counts(exercise), in_kernel=shell is not None and hasattr(shell, "kernel"))
+    card = Card(info, verdict, progress.counts(exercise), in_kernel=shell is not None and hasattr(shell, "kernel"))
+    if os.environ.get("NBGRADER_VALIDATING") and verdict.points < verdict.max_points:
+        print(card.summary(), file=sys.stderr)  # Validate shows this; of points alone it says "partial credit", even of none
+    return card
 
 
 def hint(exercise: str) -> Note:

@@ -116,8 +116,9 @@ def words_of(lm: LanguageModel) -> tuple[Tensor, list[str]]:
     """Return the embedding rows of all tokens that are a space and at least two plain letters, and these words."""
     table: Tensor = lm.model.get_input_embeddings().weight.detach().float()
     names = lm.tokenizer.convert_ids_to_tokens(range(len(table)))
-    rows = [row for row, name in enumerate(names) if name[0] == "Ġ" and name[1:].isascii() and name[1:].isalpha() and len(name) > 2]
-    return table[rows], [names[row][1:] for row in rows]
+    words = [name[1:] if name[0] == "Ġ" else "" for name in names]  # Ġ stands for a space
+    rows = [row for row, word in enumerate(words) if word.isascii() and word.isalpha() and len(word) > 1]
+    return table[rows], [words[row] for row in rows]
 
 
 def lengths_of_rows(lm: LanguageModel, words: list[str]) -> plots.Picture:

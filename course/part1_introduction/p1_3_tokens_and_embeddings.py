@@ -526,7 +526,7 @@ def rope(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
     Leave the arguments as they came.
 
     >>> x = torch.tensor([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
-    >>> rope(x, torch.tensor([0, 1])).round(decimals=2).tolist()
+    >>> [[round(number, 2) for number in row] for row in rope(x, torch.tensor([0, 1])).tolist()]
     [[1.0, 0.0, 0.0, 0.0], [0.54, 0.0, 0.84, 0.0]]
 
     Source: Su et al. 2021, arXiv:2104.09864, equations 15 and 34, with the pairs ordered as in the transformers library.

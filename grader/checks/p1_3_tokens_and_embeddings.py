@@ -1,5 +1,6 @@
 """Checks for p1_3_tokens_and_embeddings. Sources: Sennrich et al. 2016, arXiv:1508.07909; Su et al. 2021, arXiv:2104.09864."""
 import math
+from collections import Counter
 from itertools import product
 
 import pytest
@@ -126,8 +127,8 @@ def learned_by_string(text, n_merges):
     """The oracle for training: one character stands for one token."""
     letters, merges = "".join(map(chr, text.encode())), []
     while len(merges) < n_merges:
-        pairs = {letters[at : at + 2] for at in range(len(letters) - 1)}
-        ranked = sorted((-sum(letters.startswith(pair, at) for at in range(len(letters))), pair) for pair in pairs)
+        counts = Counter(letters[at : at + 2] for at in range(len(letters) - 1))
+        ranked = sorted((-count, pair) for pair, count in counts.items())
         if not ranked or ranked[0][0] > -2:
             break
         pair = ranked[0][1]

@@ -254,8 +254,10 @@ def replaces_nan_afterwards(logits, ids, ignore_index=-100):
     """The loss of an empty batch is 0, but its gradient is NaN, which ruins every weight in one step: do not divide by 0."""
     if logits.shape[:2] != ids.shape:
         raise ValueError
-    loss = nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore_index)
-    return loss.nan_to_num(0.0)
+    counted = ids[:, 1:] != ignore_index
+    targets = ids[:, 1:].masked_fill(~counted, 0).unsqueeze(-1)
+    nll = -logits[:, :-1].log_softmax(-1).gather(-1, targets).squeeze(-1)
+    return ((nll * counted).sum() / counted.sum()).nan_to_num(0.0)
 
 
 @mutant(LOSS, provides="causal_lm_loss")
@@ -277,6 +279,15 @@ def by_cross_entropy(logits, ids, ignore_index=-100):
     if not (targets != ignore_index).any():
         return logits.sum() * 0.0
     return nn.functional.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), targets, ignore_index=ignore_index)
+
+
+@variant(LOSS, provides="causal_lm_loss")
+def by_cross_entropy_and_nan_to_num(logits, ids, ignore_index=-100):
+    """Right: torch's cross-entropy sends no gradient to ignored positions, so its NaN may be replaced."""
+    if logits.shape[:2] != ids.shape:
+        raise ValueError("B or T differ")
+    scores, targets = logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()
+    return nn.functional.cross_entropy(scores, targets, ignore_index=ignore_index).nan_to_num(0.0)
 
 
 @variant(LOSS, provides="causal_lm_loss")

@@ -138,6 +138,18 @@ def test_two_builds_do_not_write_at_once(tmp_path):
         assert (tmp_path / "lock").exists()
 
 
+def test_nbgraders_settings_follow_the_environment(tmp_path, monkeypatch):
+    from traitlets.config import PyFileConfigLoader
+
+    monkeypatch.setenv("HANDBOOK_BUILD", str(tmp_path))
+    monkeypatch.setenv("JUPYTERHUB_USER", "ann")
+    monkeypatch.chdir(tmp_path)  # the settings do not hang on where nbgrader is started
+    directory = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config().CourseDirectory
+    assert (directory.root, directory.student_id) == (str(ROOT), "ann")
+    assert directory.db_url == f"sqlite:///{(tmp_path / 'gradebook.db').as_posix()}"
+    assert directory.submitted_directory == str(tmp_path / "submitted")
+
+
 @pytest.mark.slow
 def test_plain_nbgrader_grades_the_notebook_and_skips_demonstrations(layout):
     """What the course's nbgrader_config.py says, seen on a submission with one right and one missing answer."""

@@ -98,6 +98,24 @@ def test_same_seed_same_inputs(shell):
     assert notebook.check("attention-norms", seed=6).verdict.checks[0].got != calls[0]
 
 
+@pytest.mark.parametrize(("answer_text", "said"), [
+    (".tril(-1)", ("Not yet", "0 of 1 points", "Looks like: The diagonal is False")),
+    (None, ("Not attempted yet", "No answer yet")),
+    (".tril()", ()),
+])
+def test_only_nbgraders_validate_is_told_in_words(shell, monkeypatch, capsys, answer_text, said):
+    if answer_text:
+        answer(shell, references(LESSON)[EXERCISE].replace(".tril()", answer_text))
+    normal = repr(notebook.check(EXERCISE))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("NBGRADER_VALIDATING", "1")
+    assert repr(notebook.check(EXERCISE)) == normal
+    told = capsys.readouterr().err
+    assert [words for words in said if words not in told] == []
+    assert bool(told) == bool(said)
+    assert all(len(line) <= 80 for line in told.splitlines())
+
+
 def test_hints_come_one_after_the_other_and_the_solution_after_a_pass(shell):
     assert "Hint 1 of 3" in repr(notebook.hint(EXERCISE))
     assert "Hint 2 of 3" in repr(notebook.hint(EXERCISE))

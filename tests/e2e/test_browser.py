@@ -1,0 +1,117 @@
+"""What a learner and an instructor see in JupyterLab: the check card, nbgrader's Validate, and Formgrader."""
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader import paths
+from grader.course import find_exercise, find_lesson
+
+pytest.importorskip("selenium", reason="needs selenium, which `make test` installs")
+from tests.e2e.browser import Lab, NotebookPage, copy_course, missing_programs, run_grader, running_browser, running_lab
+
+STEM, PART, EXERCISE = "p1_4_attention", "part1_introduction", "attention-causal-mask"
+NOTEBOOK = f"exercises/{PART}/{STEM}.ipynb"
+WRONG = "import torch\n\n\ndef causal_mask(n):\n    return torch.ones(n, n, dtype=torch.bool).tril(-1)"
+RIGHT = WRONG.replace("tril(-1)", "tril()")
+MISTAKE = "The diagonal is False: a token must read itself too."
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing_programs()), reason=f"needs {' and '.join(missing_programs())} on the PATH (Debian: chromium, chromium-driver)"),
+    pytest.mark.skipif(not (paths.ROOT / NOTEBOOK).exists(), reason=f"needs {NOTEBOOK}, which `make build` makes"),
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab on a copy of the course with this one lesson."""
+    with running_lab(copy_course(tmp_path_factory.mktemp("desk"), STEM)) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def page(lab: Lab) -> Iterator[NotebookPage]:
+    with running_browser(lab) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def lesson(page: NotebookPage) -> NotebookPage:
+    """The learner's notebook, open, with its set-up cell run."""
+    page.open_notebook(NOTEBOOK)
+    assert "Ready: Python" in page.run(f"setup-{STEM}")
+    return page
+
+
+def check_after(lesson: NotebookPage, answer: str) -> str:
+    """The card for an answer that is typed and run."""
+    lesson.write(EXERCISE, answer)
+    lesson.run(EXERCISE)
+    return lesson.run(f"{EXERCISE}-check")
+
+
+def test_the_card_names_a_known_mistake_and_then_says_passed(lesson: NotebookPage) -> None:
+    card = check_after(lesson, WRONG)
+    assert "Not yet" in card
+    assert MISTAKE in card
+    card = check_after(lesson, RIGHT)
+    assert "Passed" in card
+    assert "1 of 1 points" in card
+    assert MISTAKE not in card
+
+
+def test_validate_says_in_words_what_is_missing(lesson: NotebookPage) -> None:
+    others = [exercise for exercise in find_lesson(STEM).exercises if exercise.id != EXERCISE]
+    check_after(lesson, WRONG)
+    said = lesson.validate()
+    assert f"Looks like: {MISTAKE}" in said
+    assert said.count("Not attempted yet") == len(others)
+    assert "Partial credit" not in said
+    check_after(lesson, RIGHT)
+    said = lesson.validate()
+    assert MISTAKE not in said
+    assert said.count("Not attempted yet") == said.count("The following cell failed") == len(others)
+
+
+def test_validate_accepts_our_answers(page: NotebookPage, lab: Lab) -> None:
+    shutil.copy(lab.root / "solutions" / PART / f"{STEM}.ipynb", lab.root / "mine.ipynb")
+    page.open_notebook("mine.ipynb")
+    assert page.validate().strip() == "Success! Your notebook passes all the tests."
+
+
+@pytest.fixture(scope="module")
+def graded(lab: Lab) -> Lab:
+    """A class of one: Ada answers one exercise rightly, and is graded by the course's own flow."""
+    table = json.loads((lab.root / NOTEBOOK).read_text(encoding="utf-8"))
+    for cell in table["cells"]:
+        if cell["id"] == EXERCISE:
+            cell["source"] = RIGHT
+    handed_in = lab.root.parent / "handed-in" / "ada" / PART
+    handed_in.mkdir(parents=True)
+    (handed_in / f"{STEM}.ipynb").write_text(json.dumps(table), encoding="utf-8")
+    run_grader(lab.root, "release", PART)
+    run_grader(lab.root, "collect", handed_in.parents[1])
+    run_grader(lab.root, "autograde")
+    return lab
+
+
+def test_formgrader_lists_the_part_and_opens_a_submission(page: NotebookPage, graded: Lab) -> None:
+    page.open("lab?reset")
+    page.click(".lm-MenuBar-itemLabel", "Nbgrader", seconds=60)
+    page.click(".lm-Menu-itemLabel", "Formgrader")
+    frame = page.one("iframe")
+    page.driver.switch_to.frame(frame)
+    try:
+        row = page.one("#main-table tbody tr", PART).text.split()
+        assert row[0] == PART
+        assert row[-2] == "1"
+        page.click("#main-table .num-submissions a", "1")
+        assert "ada" in page.one("#main-table tbody tr", "ada").text
+    finally:
+        page.driver.switch_to.default_content()
+    assert find_exercise(EXERCISE).points == 1
