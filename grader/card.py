@@ -53,7 +53,7 @@ class Card:
             lines.append(f"  Looks like: {verdict.mistake}")
         shown = False
         for check in [] if verdict.outcome is Outcome.NOT_ATTEMPTED else verdict.checks:
-            lines.append(f"  {_sign(check)} {check.sentence}")
+            lines.append(f"  {_sign(check)} {_sentence(check)}")
             if check.outcome is not Outcome.PASSED and not shown:
                 lines += [f"      {label}: {value}" for label, value in _details(check)]
                 shown = True
@@ -95,7 +95,7 @@ class Card:
         rows, opened = [], False
         for check in self.verdict.checks:
             colour = COLOURS.get(check.outcome, WRONG)
-            row = f"<span style='color:{colour};font-weight:600'>{_sign(check)}</span> {escape(check.sentence)}"
+            row = f"<span style='color:{colour};font-weight:600'>{_sign(check)}</span> {escape(_sentence(check))}"
             details = "".join(f"<div><b>{label}:</b> <code style='white-space:pre-wrap;background:none'>{escape(value)}</code></div>"
                               for label, value in _details(check))
             if details:
@@ -128,7 +128,8 @@ class Card:
             return f"Write your answer in the cell above, run it, then run this cell again. A first idea: {hint}."
         if verdict.outcome is Outcome.COULD_NOT_CHECK:
             return "Nothing is lost: please report this card, and go on with the lesson."
-        return f"Change your answer, run its cell, then run this cell again. Stuck? {hint}. These inputs again: check(\"{self.info.id}\", seed={verdict.seed})."
+        again = f"check(\"{self.info.id}\", seed={verdict.seed})"
+        return f"Change your answer, run its cell, then run this cell again. Stuck? {hint}. These inputs again: {again}."
 
 
 def _points(verdict: Verdict) -> str:
@@ -139,10 +140,16 @@ def _sign(check: CheckResult) -> str:
     return SIGNS.get(check.outcome, "✗")
 
 
+def _sentence(check: CheckResult) -> str:
+    """What was checked; of a hidden check it is told how it ended, but not with what."""
+    told = check.hidden and check.outcome is not Outcome.PASSED
+    return f"{check.sentence} (hidden check: {check.outcome.value})" if told else check.sentence
+
+
 def _details(check: CheckResult) -> list[tuple[str, str]]:
     """Labelled lines of a check that did not pass, in the order in which a person asks."""
     if check.outcome is Outcome.PASSED:
         return []
-    rows = [("Problem", check.problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want),
+    rows = [("Problem", "" if check.hidden else check.problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want),
             ("Your line", check.line), ("Likely", check.why)]
     return [(label, value) for label, value in rows if value]

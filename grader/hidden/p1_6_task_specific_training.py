@@ -1,7 +1,16 @@
 """Further checks for p1_6_task_specific_training that a learner's copy leaves out."""
 import torch
 
-from grader.checks.p1_6_task_specific_training import batches_of, head_example, loaded_head, logits_by_hand, right_step, stop_by_hand, training_run, tuple_of
+from grader.checks.p1_6_task_specific_training import (
+    batches_of,
+    head_example,
+    loaded_head,
+    logits_by_hand,
+    right_step,
+    stop_by_hand,
+    training_run,
+    tuple_of,
+)
 from grader.judge import Exercise, core, expect
 
 

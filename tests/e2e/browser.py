@@ -163,6 +163,15 @@ class Screen:
 
         self.until(attempt, f"a click on {css} {text}".strip(), seconds=seconds)
 
+    @contextlib.contextmanager
+    def inside(self, css: str) -> Iterator[None]:
+        """Look inside a frame while the block runs."""
+        self.driver.switch_to.frame(self.one(css))
+        try:
+            yield
+        finally:
+            self.driver.switch_to.default_content()
+
 
 class NotebookPage(Screen):
     """A notebook that is open in JupyterLab."""

@@ -100,18 +100,19 @@ def graded(lab: Lab) -> Lab:
     return lab
 
 
-def test_formgrader_lists_the_part_and_opens_a_submission(page: NotebookPage, graded: Lab) -> None:
+def test_formgrader_leads_from_the_part_to_a_learners_card(page: NotebookPage, graded: Lab) -> None:
     page.open("lab?reset")
     page.click(".lm-MenuBar-itemLabel", "Nbgrader", seconds=60)
     page.click(".lm-Menu-itemLabel", "Formgrader")
-    frame = page.one("iframe")
-    page.driver.switch_to.frame(frame)
-    try:
-        row = page.one("#main-table tbody tr", PART).text.split()
-        assert row[0] == PART
-        assert row[-2] == "1"
-        page.click("#main-table .num-submissions a", "1")
-        assert "ada" in page.one("#main-table tbody tr", "ada").text
-    finally:
-        page.driver.switch_to.default_content()
-    assert find_exercise(EXERCISE).points == 1
+    with page.inside("iframe"):
+        part = page.one("#main-table tr", PART)
+        assert part.find_element("css selector", ".num-submissions").text == "1"
+        page.click("#main-table .num-submissions a")
+        learner = page.one("#main-table tr", "ada")
+        assert learner.find_element("css selector", ".status").text == "graded"
+        assert learner.find_element("css selector", ".score").text == f"1 / {sum(row.points for row in find_lesson(STEM).exercises):g}"
+        page.click("#main-table .student-name a")
+        page.click("#main-table .name a", STEM)
+        assert page.one(f"input.score[id='{EXERCISE}-check']", seconds=60).get_attribute("placeholder") == "1"
+        card = page.one(".nbgrader_cell", find_exercise(EXERCISE).title)
+        assert "Passed" in card.text

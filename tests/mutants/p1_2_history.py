@@ -1,4 +1,5 @@
 """Plausible wrong answers to p1_2_history, and right answers written another way."""
+import itertools
 import math
 from collections import Counter, defaultdict
 
@@ -214,7 +215,7 @@ def by_pairs(curve_scratch, curve_tuned, target):
         if curve[0][1] <= target:
             place = float(curve[0][0])
         else:
-            for (x0, y0), (x1, y1) in zip(curve, curve[1:], strict=False):
+            for (x0, y0), (x1, y1) in itertools.pairwise(curve):
                 if y1 <= target:
                     place = (x0 * (target - y1) + x1 * (y0 - target)) / (y0 - y1)
                     break
