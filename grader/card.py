@@ -150,6 +150,6 @@ def _details(check: CheckResult) -> list[tuple[str, str]]:
     """Labelled lines of a check that did not pass, in the order in which a person asks."""
     if check.outcome is Outcome.PASSED:
         return []
-    rows = [("Problem", "" if check.hidden else check.problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want),
+    rows = [("Problem", "" if check.problem == check.outcome.value else check.problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want),
             ("Your line", check.line), ("Likely", check.why)]
     return [(label, value) for label, value in rows if value]

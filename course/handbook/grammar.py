@@ -112,7 +112,7 @@ def _single(name: str, animal: str) -> Character:
 
 
 def _a(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+    return f"an {word}" if word[0] in "aeiou" or word == "honest" else f"a {word}"  # the h of "honest" is silent
 
 
 def _opening(dice: random.Random, hero: Character, trait: str) -> list[str]:

@@ -69,7 +69,7 @@ def bytes_per_token(*, n_merges: int, seed: int) -> plots.Picture:
     steps = [0, *(step for step in (10, 25, 50, 100, 150, 200, 300, 400, 600, 800) if step <= len(merges))]
     samples = {
         "new stories": "\n".join(texts.stories(20, seed + 1)),
-        "English tickets": "\n".join(ticket for ticket, _ in texts.TICKETS[:30]),
+        "English messages": "\n".join(ticket for ticket, _ in texts.TICKETS[:30]),
         "German": "\n".join(texts.MULTILINGUAL["German"]),
         "Python code": (texts.DATA.parent / "bpe.py").read_text(encoding="utf-8"),
     }

@@ -16,7 +16,7 @@ token_lab.token_strips(lm, ["A strawberry", "strawberry", "STRAWBERRY", "It cost
 # have in common it has to learn.
 #
 # Who decided on these cuts? No one: they were *learned* from text, by a simple program. You write it in this lesson, in four functions,
-# and at the end of them yours cuts text exactly as SmolLM2's own does. Then you follow the numbers into the model: what a token's number fetches (an *embedding*),
+# and at the end of them yours cuts a word exactly as SmolLM2's own does. Then you follow the numbers into the model: what a token's number fetches (an *embedding*),
 # what lies close to it, and how the model knows which token came first.
 #
 # ## Start from bytes
@@ -130,13 +130,13 @@ def merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
 token_lab.text_shrinks("she sells sea shells by the sea shore", n_merges=7)
 
 # %% [markdown]
-# Early merges are worth most; later ones join what was joined before, so tokens grow into words without anyone saying what a word is.
+# Seven merges halve the sequence. Early merges are worth most; later ones join what was joined before, so tokens grow, here even across spaces.
 #
 # ## Exercise: Learn the merges · 3 points · ★★☆
 #
 # What comes out of training is the list of merges, in order. It is all that a tokenizer has to remember: SmolLM2's is such a list too, only longer.
 # When two pairs are equally frequent, any rule will do, but there must be one, or two runs give two tokenizers.
-# Ours is that of the `tokenizers` library: the smaller pair wins.
+# Ours: the smaller pair wins, as in the `tokenizers` library.
 
 # %% exercise="bpe-train"
 from handbook.bpe import count_pairs, replace_pair  # our pair_counts and merge, if you would rather not rely on yours
@@ -180,7 +180,7 @@ def train_bpe(text: str, n_merges: int) -> list[tuple[int, int]]:
 # %% check="bpe-train"
 
 # %% [markdown]
-# **What it means in the real model.** The `tokenizers` library, which most open models use, learns the same merges from the same text.
+# **What it means in the real model.** The `tokenizers` library, on which `transformers` relies, learns the same merges from the same text.
 # (The text below has no spaces: real tokenizers first cut a text into words, and so do not merge across them.)
 
 # %% demo
@@ -198,13 +198,13 @@ print("the same:", library == yours)
 # How far should one go? More merges make shorter sequences, and a larger table that has to be learned. The next picture trains on English stories
 # and measures how many bytes one token holds, on new stories of the same kind and on other text.
 #
-# **Predict before you run.** Which curve stays lowest: English questions, Python code, or German?
+# **Predict before you run.** Which curve stays lowest: English customer messages, German, or Python code?
 
 # %% demo
 token_lab.bytes_per_token(n_merges=400, seed=0)
 
 # %% [markdown]
-# A tokenizer is short where its training text was long. That is a choice about people, too: you see what it costs them in a moment.
+# Merges that are learned from one kind of text do little for another. So the choice of the training text is a choice about people: you see what it costs them in a moment.
 #
 # ## Encode and decode
 #
@@ -290,7 +290,7 @@ def decode(ids: list[int], merges: list[tuple[int, int]]) -> bytes:
 
 # %% [markdown]
 # **What it means in the real model.** The next cell takes the merges out of SmolLM2's tokenizer, gives them to your `encode` (ours, while yours does not pass yet),
-# and compares the pieces with those of the real one.
+# and compares the pieces with those of the real one. (It gets words, not sentences, because the real one first cuts a text into words and digits.)
 
 # %% demo
 encode_yours = yours_or_ours("encode", globals(), bpe.encode, exercise="bpe-encode-decode")
@@ -404,7 +404,7 @@ token_lab.lengths_of_rows(lm, [*words, "strugg"])
 
 # %% [markdown]
 # A dot product rewards length, and a few rows are very long. " strugg" is one of them: a step on the way to " struggle", " struggling" and their like. The merges need it,
-# but whole words use it up, so the model hardly ever reads it. Such tokens have a literature of their own (Land and Bartolo 2024, arXiv:2405.05417).
+# but whole words use it up, so there is little text in which it stands alone. Such tokens have a literature of their own (Land and Bartolo 2024, arXiv:2405.05417).
 #
 # The *cosine* leaves lengths out and compares directions only.
 #
@@ -505,8 +505,8 @@ print("dot products of neighbours:", [round(hands[t][0] * hands[t + 1][0] + hand
 #
 # ## Exercise: Rotary position embedding · 4 points · ★★★
 #
-# Which two numbers make a pair? There are two conventions, and weights trained with one are useless with the other. The paper pairs neighbours, numbers $2i$ and $2i + 1$.
-# SmolLM2's code, like most Llama code in the `transformers` library, pairs number $i$ with number $i + D/2$. **We take the second,** so that your function fits the real model.
+# Which two numbers make a pair? There are two conventions, and weights trained with one do not work with the other. The paper pairs neighbours, numbers $2i$ and $2i + 1$.
+# The `transformers` library, for SmolLM2 and all Llama models, pairs number $i$ with number $i + D/2$ (huggingface/transformers#25199). **We take the second,** so that your function fits the real model.
 
 # %% exercise="rope"
 import torch
@@ -578,11 +578,11 @@ token_lab.positions_swapped(lm, turn, texts.NEWS)
 #
 # ## Read further
 #
-# - Sennrich, Haddow and Birch 2016, *Neural machine translation of rare words with subword units*, arXiv:1508.07909. Section 3.2 is this lesson's first half.
+# - Sennrich, Haddow and Birch 2016, *Neural machine translation of rare words with subword units*, arXiv:1508.07909. Its Algorithm 1 is this lesson's first half.
 # - Wang, Cho and Gu 2019, *Neural machine translation with byte-level subwords*, arXiv:1909.03341.
 # - Petrov et al. 2023, *Language model tokenizers introduce unfairness between languages*, arXiv:2305.15425.
 # - Singh and Strouse 2024, *Tokenization counts: the impact of tokenization on arithmetic in frontier LLMs*, arXiv:2402.14903.
-# - Land and Bartolo 2024, *Fishing for Magikarp*, arXiv:2405.05417: tokens that are in the vocabulary and were never trained.
+# - Land and Bartolo 2024, *Fishing for Magikarp*, arXiv:2405.05417: how to find tokens that the model hardly met in training.
 # - Mikolov et al. 2013, *Efficient estimation of word representations in vector space*, arXiv:1301.3781; Reimers and Gurevych 2019, *Sentence-BERT*, arXiv:1908.10084.
 # - Ethayarajh 2019, *How contextual are contextualized word representations?*, arXiv:1909.00512: what becomes of a token's vector in the layers.
 # - Su et al. 2021, *RoFormer: enhanced transformer with rotary position embedding*, arXiv:2104.09864.

@@ -388,7 +388,7 @@ print("targets: <X> cat sat <Y> old <Z>")
 # Two details matter. Every span has a sentinel of its own: with one sentinel for all, the model could not tell which gap it is filling.
 # And the target ends with one more sentinel, here `<Z>`, which says: the last span is over.
 #
-# **Predict before you run.** T5 hides 15 % of the tokens in spans of 3 on average. Of a text of 1,000 tokens, how many tokens are in the inputs, and how many in the targets?
+# **Predict before you run.** The final T5 models hide 15 % of the tokens, in spans of 3 on average (Raffel et al. 2020, section 3.7). Of a text of 1,000 tokens, how many tokens are in the inputs, and how many in the targets?
 
 # %%
 hidden, spans = 150, 150 // 3

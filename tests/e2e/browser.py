@@ -117,7 +117,10 @@ def running_lab(root: Path, *, seconds: float = 90) -> Iterator[Lab]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=30)
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 class Screen:
