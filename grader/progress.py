@@ -11,11 +11,13 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader.course import find_exercise, load_course
-from grader.judge.outcome import Verdict
 from grader.paths import ROOT
+
+if TYPE_CHECKING:
+    from grader.judge.outcome import Verdict
 
 _passed_now: set[str] = set()
 

@@ -44,7 +44,7 @@ def lesson(page: NotebookPage) -> bytes:
     page.run(f"setup-{STEM}")
     first = page.ids[page.ids.index(f"setup-{STEM}") + 1]
     page.run(first, seconds=180)
-    page.until(lambda: page.cell(first).find_elements(By.CSS_SELECTOR, ".jp-RenderedImage img"), "the picture")
+    page.until(lambda: page.cell(first).find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output img"), "the picture")
     return shot(page, first)
 
 

@@ -18,7 +18,7 @@ def test_stories_follow_the_seed():
 
 def test_stories_are_the_same_on_every_machine():
     digest = hashlib.sha256("\n".join(texts.stories(50, 0)).encode()).hexdigest()
-    assert digest.startswith("bdb08829c946aee0"), "the grammar changed: figures in lessons that train on stories move"
+    assert digest.startswith("62cd4da717133835"), "the grammar changed: figures in lessons that train on stories move"
 
 
 def test_stories_vary():
@@ -43,8 +43,8 @@ def test_subject_and_verb_agree(seed):
 
 def test_articles_fit_their_nouns():
     for story in texts.stories(500, 4):
-        assert not re.search(r"\ba [aeiou]", story)
-        assert not re.search(r"\ban [^aeiou]", story)
+        assert not re.search(r"\ba ([aeiou]|honest)", story)
+        assert not re.search(r"\ban (?!honest)[^aeiou]", story)
 
 
 def test_the_moral_follows_from_the_first_sentence():
