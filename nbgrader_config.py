@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("HANDBOOK_BUILD", ROOT / "build")).absolute()
+BUILD.mkdir(parents=True, exist_ok=True)  # the gradebook's folder: Formgrader fails without it
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 (traitlets provides it)
 

@@ -246,6 +246,8 @@ def encode(data: str | bytes, merges: list[tuple[int, int]]) -> list[int]:
 
     >>> encode("abc", [(98, 99), (97, 98)])
     [97, 256]
+
+    Source: Sennrich et al. 2016, arXiv:1508.07909, section 3.2; on bytes as in Radford et al. 2019 (GPT-2), section 2.2.
     """
     ### BEGIN SOLUTION
     ids = list(data.encode("utf-8") if isinstance(data, str) else data)
@@ -388,7 +390,7 @@ V, C = table.shape
 print(f"SmolLM2's table: {V:,} tokens × {C} numbers = {table.numel():,} of {lm.parameters:,} weights ({table.numel() / lm.parameters:.0%})")
 
 # %% [markdown]
-# That is the price of a large vocabulary. Now you see why no one simply learns a million merges.
+# That is the price of a large vocabulary. Now you see why no one learns a million merges.
 #
 # ## What lies nearby
 #
@@ -431,6 +433,8 @@ def cosine_neighbours(vector: Tensor, table: Tensor, k: int) -> list[tuple[int, 
     >>> found = cosine_neighbours(torch.tensor([1.0, 0.0]), torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 2.0]]), k=2)
     >>> [(row, round(cosine, 3)) for row, cosine in found]
     [(1, 0.6), (2, 0.0)]
+
+    Source: neighbours of word vectors by cosine as in Mikolov et al. 2013, arXiv:1301.3781, section 4.
     """
     ### BEGIN SOLUTION
     lengths = table.norm(dim=-1) * vector.norm()  # (N,)

@@ -19,7 +19,7 @@ COMMANDS = {  # verb: where its command is, and its line in `grader --help`
     "collect": ("grader.cli.instructor:collect", "Take in what learners sent."),
     "autograde": ("grader.cli.instructor:autograde", "Grade everything that was collected."),
     "feedback": ("grader.cli.instructor:feedback", "Write each learner's feedback."),
-    "export": ("grader.cli.instructor:export", "Write grades as CSV, for Canvas or for Moodle."),
+    "export": ("grader.cli.instructor:export", "Write the grades as CSV."),
     "build": ("grader.cli.build:build", "Make the notebooks from the lessons."),
     "new": ("grader.cli.build:new", "Begin a lesson from templates."),
     "lint": ("grader.cli.build:lint", "Check the course's files against its rules."),

@@ -40,6 +40,22 @@ edit(TEMPERATURE, "returns_logarithms", "The result is the logarithm of the prob
 edit(TEMPERATURE, "drops_the_negative", "Negative scores are cut off at 0 before the softmax; a score may be any number.", (SOFTMAX, "torch.softmax(logits.clamp(min=0) / temperature, dim=-1)"))
 edit(TEMPERATURE, "smooths_the_ruled_out", "A small number is added to every probability, so ruled-out tokens can be drawn again.",
      (SOFTMAX, "(torch.softmax(logits / temperature, dim=-1) + 1e-3) / (1 + 1e-3 * logits.shape[-1])"))
+edit(TEMPERATURE, "refuses_zero", "Temperature 0 is refused; the docstring allows it and says what to return.", ("if temperature < 0:", "if temperature <= 0:"))
+edit(TEMPERATURE, "nearly_tied_is_tied", "At temperature 0 scores that are nearly equal share as if they tied; only equal scores tie.",
+     ("logits == logits.amax(dim=-1, keepdim=True)", "torch.isclose(logits, logits.amax(dim=-1, keepdim=True))"))
+edit(TEMPERATURE, "a_small_number_for_zero", "0 is replaced by a small temperature that is not small enough: scores that differ in the last digits still share. Give 0 its own branch.",
+     ("if temperature == 0:", "temperature = max(temperature, 1e-6)\n    if False:"))
+edit(TEMPERATURE, "cold_is_zero", "A low temperature is treated as 0; 0.001 is a temperature like any other.", ("if temperature == 0:", "if temperature < 0.01:"))
+edit(TEMPERATURE, "adds_to_the_temperature", "A small number is added to the temperature against division by zero, which changes every result; give 0 its own branch.",
+     (SOFTMAX, "torch.softmax(logits / (temperature + 1e-3), dim=-1)"))
+edit(TEMPERATURE, "powers_of_probabilities", "Probabilities to the power of 1/T are right on paper, but at a low temperature they all vanish to 0; divide the scores.",
+     (SOFTMAX, "(lambda powers: powers / powers.sum(-1, keepdim=True))(torch.softmax(logits, dim=-1) ** (1 / temperature))"))
+edit(TEMPERATURE, "shares_across_rows", "At temperature 0 the tied scores of all rows are counted together; each row must sum to one by itself.",
+     ("top.sum(dim=-1, keepdim=True)", "top.sum()"))
+edit(TEMPERATURE, "a_number_for_minus_infinity", "-inf is replaced by a large negative number, which a high temperature makes small again; leave -inf to the softmax.",
+     (SOFTMAX, "torch.softmax(logits.clamp(min=-1e4) / temperature, dim=-1)"))
+edit(TEMPERATURE, "minus_infinity_as_zero", "-inf is replaced by 0, and a score of 0 takes a share; leave -inf to the softmax.",
+     (SOFTMAX, "torch.softmax(logits.nan_to_num(neginf=0.0) / temperature, dim=-1)"))
 
 
 @variant(TEMPERATURE, provides="next_token_distribution")
@@ -99,6 +115,11 @@ edit(TOP_K, "writes_into_its_input", "masked_fill_ with an underscore changes th
 edit(TOP_K, "returns_probabilities", "The result holds probabilities; the docstring asks for the scores, unchanged where they stay.", (FILL, FILL + ".softmax(-1)"))
 edit(TOP_K, "compares_sizes", "The scores are compared by size without their sign; a score of -9 is low, not large.", (KTH, KTH.replace("logits.topk", "logits.abs().topk")),
      ("logits < kth", "logits.abs() < kth"))
+edit(TOP_K, "lowest_threshold_for_all", "Every row is cut at the lowest threshold of all rows; each row has its own.", ("values[..., -1:]", "values[..., -1:].min()"))
+edit(TOP_K, "nearly_tied_is_tied", "Scores that nearly equal the k-th stay as well; only equal ones tie.", ("logits < kth", "(logits < kth) & ~torch.isclose(logits, kth)"))
+edit(TOP_K, "sets_a_larger_number", "Ruled-out scores become a large negative number; the docstring asks for -inf.", ('float("-inf")', "-1e9"))
+edit(TOP_K, "sets_the_lowest_number", "Ruled-out scores become the lowest finite number; the docstring asks for -inf.", ('float("-inf")', "torch.finfo(logits.dtype).min"))
+edit(TOP_K, "refuses_a_large_k", "A k above V is refused; the docstring allows it, and then everything stays.", ("if k < 1:", "if k < 1 or k > logits.shape[-1]:"))
 
 
 @mutant(TOP_K, provides="top_k_filter")
@@ -155,6 +176,16 @@ def by_counting(logits, k):
     out = logits.clone()
     out[better >= k] = NEG
     return out
+
+
+@variant(TOP_K, provides="top_k_filter")
+def from_lists(logits, k):
+    """Right: plain Python lists, one row after the other."""
+    if k < 1:
+        raise ValueError("k must be at least 1")
+    rows = logits.reshape(-1, logits.shape[-1]).tolist()
+    cuts = [sorted(row, reverse=True)[: k][-1] for row in rows]
+    return torch.tensor([[z if z >= cut else NEG for z in row] for row, cut in zip(rows, cuts, strict=True)]).reshape(logits.shape)
 
 
 # ---------------------------------------------------------------------------------------------- top-p
@@ -297,6 +328,15 @@ edit(LOOP, "puts_new_tokens_in_front", "The new token is put at the front; text 
 edit(LOOP, "stops_when_it_repeats", "The loop ends when a token comes twice in a row; only eos_id or the limit may end it.", ("if token == eos_id:", "if token == eos_id or token in ids[:-1]:"))
 edit(LOOP, "hands_over_probabilities", "The sampler gets probabilities, but it takes what step returned: softmax, temperature and filters are its own business.",
      ("sampler(step(ids))", "sampler(step(ids).softmax(-1))"))
+edit(LOOP, "ends_when_the_best_is_the_end_token", "The loop ends when eos_id has the best score, even if the sampler chose another token; compare the chosen id.",
+     ("token = sampler(step(ids))", "scores = step(ids)\n        token = sampler(scores)"), ("if token == eos_id:", "if int(scores.argmax()) == eos_id:"))
+edit(LOOP, "asks_the_sampler_twice", "The sampler is called twice for each token, and a sampler that draws chooses something else each time; keep its result.",
+     ("token = sampler(step(ids))", "scores = step(ids)\n        token = sampler(scores)"), ("if token == eos_id:", "if sampler(scores) == eos_id:"))
+edit(LOOP, "at_least_one_token", "One token is made even if max_new_tokens is 0.", ("range(max_new_tokens)", "range(max(1, max_new_tokens))"))
+edit(LOOP, "returns_the_callers_list", "With max_new_tokens = 0 the caller's own list comes back; the result is always a new list.",
+     ("ids = list(ids)", "ids = list(ids) if max_new_tokens else ids"))
+edit(LOOP, "hands_over_a_tensor", "step gets a tensor; it takes a list of ids.", ("step(ids)", "step(torch.tensor(ids))"), ("ids = list(ids)", "import torch\n    ids = list(ids)"))
+edit(LOOP, "hands_over_a_tuple", "step gets a tuple; it takes a list of ids.", ("step(ids)", "step(tuple(ids))"))
 
 
 @mutant(LOOP, provides="generate")
@@ -467,6 +507,22 @@ def fills_one_gap_at_a_time(card):
     harmless = {"personal_data": False, "runs_on": "own servers", "harm": "low", "final_say": "person", "exact_rule": False, "checkable": True}
     facts = {**harmless, **{field: card[field] for field in FIELDS if card.get(field) is not None}}
     decisions = {decided({**facts, field: value}) for field in unknown_fields(card) for value in FIELDS[field]} or {decided(facts)}
+    return decisions.pop() if len(decisions) == 1 else UNKNOWN
+
+
+@mutant(TRIAGE, provides="triage_use_case")
+def fills_one_gap_beside_first_values(card):
+    """Each gap is tried alone while the other gaps keep the first value of FIELDS; gaps must be filled together, in every combination."""
+    facts = {field: values[0] if card.get(field) is None else card[field] for field, values in FIELDS.items()}
+    decisions = {decided(facts)} | {decided({**facts, field: value}) for field in unknown_fields(card) for value in FIELDS[field]}
+    return decisions.pop() if len(decisions) == 1 else UNKNOWN
+
+
+@mutant(TRIAGE, provides="triage_use_case")
+def only_the_two_extremes(card):
+    """The gaps are filled all with their first or all with their last values; every combination must be tried."""
+    ends = [{field: values[end] if card.get(field) is None else card[field] for field, values in FIELDS.items()} for end in (0, -1)]
+    decisions = {decided(facts) for facts in ends}
     return decisions.pop() if len(decisions) == 1 else UNKNOWN
 
 
