@@ -55,7 +55,7 @@ class Card:
         for check in [] if verdict.outcome is Outcome.NOT_ATTEMPTED else verdict.checks:
             lines.append(f"  {_sign(check)} {_sentence(check)}")
             if check.outcome is not Outcome.PASSED and not shown:
-                lines += [f"      {label}: {value}" for label, value in _details(check)]
+                lines += [f"      {label}: {value}" for label, value in _details(check, known=bool(verdict.mistake))]
                 shown = True
         lines.append("  " + self._next_step(f"hint(\"{self.info.id}\")"))
         if self.progress:
@@ -97,7 +97,7 @@ class Card:
             colour = COLOURS.get(check.outcome, WRONG)
             row = f"<span style='color:{colour};font-weight:600'>{_sign(check)}</span> {escape(_sentence(check))}"
             details = "".join(f"<div><b>{label}:</b> <code style='white-space:pre-wrap;background:none'>{escape(value)}</code></div>"
-                              for label, value in _details(check))
+                              for label, value in _details(check, known=bool(self.verdict.mistake)))
             if details:
                 state, opened = ("" if opened else " open"), True
                 row = f"<details{state}><summary style='cursor:pointer'>{row}</summary><div style='{BOX}'>{details}</div></details>"
@@ -146,10 +146,13 @@ def _sentence(check: CheckResult) -> str:
     return f"{check.sentence} (hidden check: {check.outcome.value})" if told else check.sentence
 
 
-def _details(check: CheckResult) -> list[tuple[str, str]]:
-    """Labelled lines of a check that did not pass, in the order in which a person asks."""
+def _details(check: CheckResult, *, known: bool) -> list[tuple[str, str]]:
+    """Labelled lines of a check that did not pass, in the order in which a person asks.
+
+    A mistake that is known by its probe says more than the check's own guess at a cause, so that is then left out.
+    """
     if check.outcome is Outcome.PASSED:
         return []
     rows = [("Problem", "" if check.problem == check.outcome.value else check.problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want),
-            ("Your line", check.line), ("Likely", check.why)]
+            ("Your line", check.line), ("A common cause", "" if known else check.why)]
     return [(label, value) for label, value in rows if value]

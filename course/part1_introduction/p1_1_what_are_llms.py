@@ -17,7 +17,7 @@ token_by_token(lm, "Once upon a time, there was a little", steps=4, k=5)
 # %% [markdown]
 # Look at how different the four panels are. Sometimes the model is nearly sure, sometimes it has no favourite.
 # Both are right: after "there was a little" many words fit.
-# The pieces are called *tokens*. Most are whole words with the space before them, shown as `␣`; the lesson on tokens makes them.
+# The pieces are called *tokens*. In English text like this most are whole words with the space before them, shown as `␣`; the lesson on tokens makes them.
 #
 # ## The definition
 #
@@ -41,16 +41,17 @@ print(f"P(text) = {probability:.4f}; surprise in bits: {', '.join(f'{s:.1f}' for
 # Products of many small numbers soon become too small to store, so one adds logarithms. A token of probability $p$ costs $-\log_2 p$ bits of *surprise*.
 #
 # **Predict before you run.** The two sentences below have the same words. Which one surprises SmolLM2 more, and at which word does it notice?
+# (The first token of each gets no number: the model needs something to read before it can predict.)
 
 # %% demo
 print(f"{lm.parameters:,} parameters; {lm.next_token_logits('The').numel():,} tokens in the vocabulary")
-for sentence in ("She put the book on the table.", "She put the table on the book."):
+for sentence in ("Then she put the book on the table.", "Then she put the table on the book."):
     bits = lm.token_nll(sentence) / math.log(2)
     plots.token_strip(lm.tokens(sentence)[1:], bits, title=f"{sentence} {bits.sum():.0f} bits", value="surprise of each token after the first, in bits",
                       decimals=1, limits=(0, 12))
 
 # %% [markdown]
-# The surprise sits where the sense breaks: at the last noun of the second sentence.
+# Up to *the* both cost the same. In the second, *table* is already a little odd, and the largest surprise sits where the sense breaks: at the last noun.
 # Nobody told the model what books and tables are. It has read that books are put on tables far more often than tables on books.
 # That is the strength of such a model, and its weakness: it knows what *tends to be written*.
 #
@@ -71,7 +72,7 @@ for T in (1.0, 0.5, 4.0):
 
 # %% [markdown]
 # **Predict before you run anything.** Can a temperature make the second-best token the likeliest one?
-# What is left when $T$ goes to 0, and what when it grows without end? Write your three answers down; the check asks for all of them.
+# What is left when $T$ goes to 0, and what when it grows without end? Write your three answers down; the docstring below and the picture after it settle them.
 #
 # ## Exercise: From scores to probabilities · 2 points · ★☆☆
 
@@ -86,7 +87,7 @@ def next_token_distribution(logits: Tensor, temperature: float) -> Tensor:
     Shapes: logits (..., V), float · returns (..., V), float; each row of the last axis sums to 1. Leading axes are any number of batch axes.
     logits are between -10,000 and 10,000, or -inf: a token that is ruled out and gets probability 0. Each row has at least one finite score.
     temperature is 0, or from 0.001 to 1,000,000. At 0 return the limit: the highest score of each row gets probability 1,
-        and if several tie for it, they share equally.
+        and if several are exactly equal to it, they share equally.
     The result never holds NaN or infinity. Leave logits as they came.
     Raises: ValueError if temperature is negative.
 
@@ -112,6 +113,7 @@ def next_token_distribution(logits: Tensor, temperature: float) -> Tensor:
 
 # %% [markdown]
 # **What it means in the real model.** The order of the tokens never changes; only the distances do.
+# Towards 0 the best token takes everything; without end, all tokens come to hold the same.
 # A low temperature writes what is safe, a high one what is rare. Here is a text that has no best next word. Compare what the five best hold together, colour by colour.
 
 # %% demo
@@ -157,7 +159,7 @@ def top_k_filter(logits: Tensor, k: int) -> Tensor:
     """Rule out every token but the k best: set its score to -inf.
 
     Shapes: logits (..., V), float · returns (..., V), float. Leading axes are any number of batch axes; each row of the last axis is treated by itself.
-    A token stays if its score is at least the k-th highest of its row; so all that tie with the k-th stay too.
+    A token stays if its score is at least the k-th highest of its row; so all that are exactly equal to the k-th stay too.
     What stays keeps its score and its place. k may be larger than V: then everything stays. Scores of -inf may come in, and remain -inf.
     Leave logits as they came.
     Raises: ValueError if k is less than 1.
@@ -274,11 +276,18 @@ plots.bars(["medicine twice a …", "capital of France is …", "favourite colou
 # By hand, with a "model" that always wants the next number and token 9 as the end:
 
 # %%
-ids = [6, 7]
-while ids[-1] != 9:
-    print(f"the model reads {ids}, the chosen token is {ids[-1] + 1}")
-    ids.append(ids[-1] + 1)
-print("result:", ids)
+def count_on(ids):
+    """Scores for 20 tokens (20,): the best is the last id plus one."""
+    return torch.nn.functional.one_hot(torch.tensor(ids[-1] + 1), 20).float()
+
+
+def best(scores):
+    return int(scores.argmax())
+
+
+print("the model reads [6, 7], the chosen token is", best(count_on([6, 7])))
+print("the model reads [6, 7, 8], the chosen token is", best(count_on([6, 7, 8])))
+print("9 is the end, so the result is [6, 7, 8, 9]")
 
 # %% [markdown]
 # **Predict:** how many tokens does the model read in total to write 100 new ones after a prompt of 10, if it reads the whole text each time?
@@ -301,16 +310,16 @@ def generate(
 ) -> list[int]:
     """Continue a prompt, one token at a time.
 
-    Args: step(ids) takes the list of all token ids so far, prompt and new ones, and returns the scores (V,) of the next token.
+    Args: step(ids) takes a list (no tensor, no tuple) of all token ids so far, prompt and new ones, and returns the scores (V,) of the next token.
         sampler(scores) takes exactly what step returned and returns the id that is chosen, an int.
         ids is the prompt, a list of at least one id; leave it as it came. max_new_tokens is 0 or more.
         eos_id is the id that ends a text (any id, 0 included), or None: then nothing ends it early.
     Returns: a new list: the prompt, then the new ids. It ends with eos_id if that was chosen, and otherwise after max_new_tokens new ids.
         An eos_id in the prompt ends nothing.
-    step and sampler are each called once for every new token, and not more often.
+    step and sampler are each called once for every new token, and not more often. With max_new_tokens = 0 a copy of the prompt comes back.
 
-    With a step whose best token is always the last id plus one, and a sampler that takes the best:
-    generate(step, [6, 7], 5, 9, sampler) returns [6, 7, 8, 9].
+    With a step whose best token is always the last id plus one, and a sampler that takes the best (both are in the cell above):
+    generate(count_on, [6, 7], 5, 9, best) returns [6, 7, 8, 9].
 
     Source: Holtzman et al. 2019, arXiv:1904.09751, section 3 (decoding, left to right).
     """
@@ -326,12 +335,14 @@ def generate(
 
 
 # %% [markdown]
-# **What you should see.** The example of the docstring ends after two new tokens, because 9 is the end; with `eos_id=None` it goes on to 12.
+# **What you should see.** `generate(count_on, [6, 7], 5, 9, best)` ends after two new tokens, because 9 is the end; with `None` in place of 9 it goes on to 12.
 
 # %% check="generation-loop"
 
 # %% [markdown]
-# **What it means in the real model.** Put your four functions together, and SmolLM2 writes with *your* code.
+# The prediction: 10 tokens for the first new one, 11 for the next, … and 109 for the last, 5,950 in all to write 100.
+#
+# **What it means in the real model.** Put temperature, nucleus and loop together, and SmolLM2 writes with *your* code.
 # **Predict before you run:** one of the three texts goes round in circles, one falls apart. Which?
 
 # %% demo
@@ -368,7 +379,7 @@ for task, prompt in tasks.items():
     print(f"{task:>9}: {lm.chat(prompt, max_new_tokens=36)}")
 
 # %% [markdown]
-# The summary is usable, though it mostly copies the first two sentences. The answer is there in the text, and it finds it.
+# The capital is right. The summary is usable, though it mostly copies the first two sentences. The answer is there in the text, and it finds it.
 # The translation looks like German and says nothing; the right one is *Die Katze trinkt Milch.*
 #
 # Why? Ask the model how well it predicts each language in the first place. The next cell gives it one sentence in four languages and counts the surprise.
@@ -394,7 +405,8 @@ bits_per_character(lm, {
 # Brown et al. 2020 (arXiv:2005.14165) trained eight, from 125 million to 175 billion parameters, on the same text, 93% of it English.
 # With examples in the prompt, translation gets better as the models grow, in all six directions that they tested (their figure 3.4).
 # The smallest of the eight is about as large as SmolLM2. So size is one cause: with the same text, a larger model keeps more of what is rare in it.
-# Is it the cause here? If your machine reaches the Hugging Face hub, a relative with 13 times the parameters will tell
+# Is it the cause here? A relative with 13 times the parameters can't tell: by their model cards it has also read more, 11 trillion tokens against 2 trillion.
+# You can still see whether both causes together are enough, if your machine reaches the Hugging Face hub
 # (it takes about 7 GB of memory): `load_lm("HuggingFaceTB/SmolLM2-1.7B-Instruct").chat(tasks["translate"])`.
 #
 # ## What it is good for

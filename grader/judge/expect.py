@@ -25,16 +25,12 @@ class Mismatch(AssertionError):
 
 def close(got: Any, want: Any, *, atol: float = 1e-5, rtol: float = 1e-4, why: str = "") -> None:
     """Numbers, tensors, or lists and dicts of them, equal within a tolerance. NaN equals NaN only where `want` has it."""
-    problem = _difference(got, want, atol, rtol)
-    if problem:
-        raise Mismatch(problem, got=show(got), want=show(want), why=why)
+    _raise_if(_difference(got, want, atol, rtol), got, want, why)
 
 
 def equal(got: Any, want: Any, *, why: str = "") -> None:
     """Plain values exactly equal: type, length, then items. An int is not a bool, a list is not a tuple."""
-    problem = _difference(got, want, 0.0, 0.0, exact=True)
-    if problem:
-        raise Mismatch(problem, got=show(got), want=show(want), why=why)
+    _raise_if(_difference(got, want, 0.0, 0.0, exact=True), got, want, why)
 
 
 def true(condition: Any, sentence: str, *, got: Any = None, why: str = "") -> None:
@@ -58,6 +54,13 @@ def raises(kind: str, function: Callable[..., Any], /, *args: Any, why: str = ""
     raise Mismatch(f"this call must raise {kind}, but it returned", got=show(result), want=kind, why=why)
 
 
+def _raise_if(problem: str, got: Any, want: Any, why: str) -> None:
+    if problem:
+        alike = show(got) == show(want)  # 8.0 and 8 look the same until their type is shown
+        mine, theirs = (f"{repr(value)[:200]} ({type(value).__name__})" if alike else show(value) for value in (got, want))
+        raise Mismatch(problem, got=mine, want=theirs, why=why)
+
+
 def _difference(got: Any, want: Any, atol: float, rtol: float, exact: bool = False) -> str:
     """The first difference in words, or an empty string."""
     if isinstance(want, torch.Tensor | np.ndarray):
@@ -76,7 +79,7 @@ def _difference(got: Any, want: Any, atol: float, rtol: float, exact: bool = Fal
 def _kind_or_value(got: Any, want: Any) -> str:
     if type(got) is type(want):
         return "the value is wrong"
-    return f"it is a {_kind(got)}, and a {_kind(want)} was expected"
+    return f"it is {_article(_kind(got))}, and {_article(_kind(want))} was expected"
 
 
 def _number_difference(got: Any, want: float, atol: float, rtol: float, exact: bool) -> str:
@@ -90,7 +93,9 @@ def _number_difference(got: Any, want: float, atol: float, rtol: float, exact: b
     if math.isnan(want) or math.isnan(got):
         return "" if math.isnan(want) and math.isnan(got) else "it is not a number (NaN)" if math.isnan(got) else "the value is wrong"
     if math.isinf(want) or math.isinf(got):
-        return "" if got == want else "it is infinite" if math.isinf(got) else "the value is wrong"
+        if math.isinf(want) and math.isinf(got):
+            return "" if got == want else "the sign of infinity is wrong"
+        return "it is infinite" if math.isinf(got) else "the value is wrong"
     return "" if abs(got - want) <= atol + rtol * abs(want) else "the value is wrong"
 
 
@@ -111,7 +116,7 @@ def _sequence_difference(got: Any, want: Sequence[Any], atol: float, rtol: float
     if not isinstance(got, list | tuple) or (exact and isinstance(got, tuple) != isinstance(want, tuple)):
         return _kind_or_value(got, want)
     if len(got) != len(want):
-        return f"it has {len(got)} items, and {len(want)} were expected"
+        return f"it has {_items(len(got))}, and {len(want)} {'was' if len(want) == 1 else 'were'} expected"
     for index, (mine, theirs) in enumerate(zip(got, want, strict=True)):
         problem = _difference(mine, theirs, atol, rtol, exact)
         if problem:
@@ -152,6 +157,14 @@ def _as_numpy(value: Any) -> Any:
 
 def _dtype(value: Any) -> str:
     return str(value.dtype).removeprefix("torch.")
+
+
+def _items(number: int) -> str:
+    return "1 item" if number == 1 else f"{number} items"
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0].lower() in "aeiou" else f"a {kind}"
 
 
 def _kind(value: Any) -> str:

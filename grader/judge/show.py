@@ -21,7 +21,8 @@ def show(value: Any) -> str:
     if isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
         return _cut(f"{type(value).__name__} of ({', '.join(show(item) for item in value)})")
     if isinstance(value, float):
-        return f"{value:.6g}"
+        short = f"{value:.6g}"
+        return short if any(sign in short for sign in ".en") else f"{short}.0"
     return _cut(repr(value))
 
 

@@ -6,7 +6,8 @@ import ast
 import pytest
 
 from grader.course import load_course
-from grader.mutation import defined_names, references, run_source, stubs
+from grader.judge import fingerprints
+from grader.mutation import defined_names, load_answers, references, run_source, stubs
 
 EXERCISES = [(lesson.stem, exercise.id) for lesson in load_course().lessons for exercise in lesson.exercises]
 
@@ -31,3 +32,11 @@ def test_the_docstring_is_an_assignment(lesson, exercise):
         text = ast.get_docstring(node) or ""
         assert len(text) > 80, f"{node.name} needs a docstring that is the whole assignment"
     assert any("Source:" in (ast.get_docstring(node) or "") for node in definitions), "name the paper or the origin of the definition"
+
+
+@pytest.mark.parametrize(("lesson", "exercise"), EXERCISES, ids=[name for _, name in EXERCISES])
+def test_every_mutant_has_its_fingerprint(lesson, exercise):
+    mutants = [answer.name for answer in load_answers(lesson) if answer.exercise == exercise and not answer.right]
+    assert mutants
+    stored = fingerprints.stored(lesson).get(exercise, [])
+    assert [row["name"] for row in stored] == mutants, "run `grader mutants` for the whole lesson and commit the fingerprints"
