@@ -127,6 +127,7 @@ def causal_lm_batch(ids: Tensor, pad_id: int | None = None) -> tuple[Tensor, Ten
 #
 # *The shift.* Some code shifts in the batch, as you just did. Other code, Transformers among it, hands the unshifted ids to the loss and shifts there.
 # Shift exactly once. Without any shift the model is asked for the token it has just read, and its loss falls to almost nothing.
+# With two shifts it must say the token after the next, and its loss stays high.
 #
 # *The denominator.* By hand, with a vocabulary of three tokens and scores that are all equal, so that each token costs $\log 3 = 1.0986$ nats:
 
@@ -148,7 +149,7 @@ print("mean over the ten tokens", (9 * 1.0 + 1 * 5.0) / 10)
 
 # %% [markdown]
 # The mean over tokens is what the formula says. The mean of rows gives the lonely token nine times the weight of the others.
-# The same slip between the parts of one large batch was found in widely used training code in October 2024 ([transformers #34191](https://github.com/huggingface/transformers/pull/34191)).
+# The same slip was found in widely used training code in October 2024, between the parts into which a large batch is cut to fit the memory ([transformers #34191](https://github.com/huggingface/transformers/pull/34191)).
 #
 # ## Exercise: The causal loss · 3 points · ★★☆
 #
@@ -395,7 +396,7 @@ hidden, spans = 150, 150 // 3
 print("inputs ", 1000 - hidden + spans, "· targets", hidden + spans + 1)
 
 # %% [markdown]
-# The target is a fifth of the text: short, and cheap to generate in training.
+# The target is a fifth of the text: short, and so cheap to train on.
 #
 # ## Exercise: Spans and sentinels · 3 points · ★★☆
 
@@ -409,7 +410,7 @@ def t5_spans(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int])
         inputs: the text, with the first span in it replaced by sentinels[0], the next by sentinels[1], and so on.
         targets: for each span, in the order of the text, its sentinel and its tokens; at the end the next unused sentinel.
         Without spans the inputs are the text, and the targets [sentinels[0]].
-    Raises: ValueError if a span is empty or reaches outside the text (a negative start too), if spans overlap,
+    Raises: ValueError if a span does not start before its end or reaches outside the text (a negative start too), if spans overlap,
         or if there are fewer than len(spans) + 1 sentinels.
     Leave the arguments as they came.
 
@@ -480,6 +481,9 @@ def span_batch():
     return rows[:, :-1], labels, reads_the_past(rows.shape[1] - 1, prefix)
 
 
+print(reads_the_past(5, prefix=3).int())  # a line for each position that reads, a column for each that is read
+
+
 # %% [markdown]
 # **Predict before you run.** Each batch holds 24 story beginnings of 48 words. How many questions does each objective ask about them?
 
@@ -490,7 +494,7 @@ for name, number in asked.items():
     print(f"{name:7} {number:5} questions in a batch of {24 * 48} words")
 
 # %% [markdown]
-# A causal batch asks about nearly every word; the others about one word in seven or so. For the same reading, causal training gets the most answers back.
+# A causal batch asks about nearly every word; the others about one word in five to seven (the sentinels count as questions too). For the same reading, causal training gets the most answers back.
 #
 # **Predict once more.** Which loss falls fastest? And will the three curves end at the same height?
 
@@ -505,17 +509,20 @@ for name, make_batch in makers.items():
 loss_curves(curves, guessing=math.log(len(stories.words)))
 
 # %% [markdown]
-# The causal loss falls first, because it has the most questions a step. Its end is a floor, not a failure: which name or which place comes next is the story-teller's free choice, and no training predicts it.
-# The heights can't be compared: the three ask different questions. Compare instead after the same *number* of questions:
+# The causal loss falls first: it has the most questions a step. Its end is a floor, not a failure: which name or which place comes next is the story-teller's free choice, and no training predicts it.
+# The heights can't be compared: the three ask different questions. Compare each curve with itself instead.
+#
+# **Predict before you run.** How many steps does each network need for four fifths of the way from guessing to its own end? And how many questions?
 
 # %% demo
-total = 400 * asked["masked"]
-step = total // asked["causal"]
-print(f"after {total:,} questions: causal loss {sum(curves['causal'][step - 5 : step + 5]) / 10:.2f} (step {step})")
-print(f"                         masked loss {sum(curves['masked'][-10:]) / 10:.2f} (step 400)")
+for name, losses in curves.items():
+    smooth = [sum(losses[at - 5 : at + 5]) / 10 for at in range(5, 396)]  # single batches are noisy
+    goal = 0.2 * math.log(len(stories.words)) + 0.8 * smooth[-1]
+    steps = next(at for at, loss in enumerate(smooth, start=5) if loss <= goal)
+    print(f"{name:7} {steps:4} steps × {asked[name]:5} questions = {steps * asked[name]:7,} questions")
 
 # %% [markdown]
-# Question for question the two are about level. In a step, the masked network is just asked less often.
+# In steps the causal network is about three times as fast. In questions it is the slowest: six times as many questions do not make a step six times as good.
 #
 # ## What each of them can do
 #
@@ -558,7 +565,7 @@ print("spans says: ", new.text(torch.tensor(filled)), "\noriginal:   ", new.text
 #
 # ## What it means in the real models
 #
-# | | GPT, SmolLM2 | BERT, and MiniLM in this course | T5 |
+# | | GPT, SmolLM2 | BERT | T5 |
 # |---|---|---|---|
 # | objective | causal | masked | spans |
 # | questions in a text of 1,000 tokens | 999 | about 150 | about 150, and the sentinels |

@@ -30,10 +30,12 @@ def notebook_of(lesson: Lesson, course: Course, measured: Measured | None = None
         raise BuildError(f"{lesson.stem}: the first cell must be [markdown] and begin with `# # Title`")
     ids = _Ids()
     title = _markdown(_with_card(cells[0].source, lesson, course, measured), ids.of(cells[0]))
-    setup = _code(setup_source(course), f"setup-{lesson.stem}", nbgrader=_mark(f"setup-{lesson.stem}", locked=True), tags=["setup"])
+    setup = _code(setup_source(course), f"setup-{lesson.stem}", nbgrader=_mark(f"setup-{lesson.stem}", locked=True), tags=["setup"],
+                  jupyter={"source_hidden": True}, cellView="form")  # folded: in JupyterLab and on Colab
     points = {exercise.id: exercise.points for exercise in lesson.exercises}
     rest = [_cell(cell, ids.of(cell), points) for cell in cells[1:]]
-    return {"cells": [title, setup, *rest], "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+    end = _markdown(_way_on(lesson, course), f"end-{lesson.stem}")
+    return {"cells": [title, setup, *rest, end], "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
 
 
 def dumps(notebook: Notebook) -> str:
@@ -61,8 +63,20 @@ def _stars(exercises: tuple[ExerciseInfo, ...]) -> str:
 
 def _with_card(source: str, lesson: Lesson, course: Course, measured: Measured | None) -> str:
     title, _, rest = source.partition("\n")
-    parts = [title, card_line(lesson, measured), badge(course, lesson.part, lesson.stem), rest.strip("\n")]
+    fold = "*Run the folded cell below this one first: it sets up the course. Then run the notebook from top to bottom.*"
+    parts = [title, card_line(lesson, measured), badge(course, lesson.part, lesson.stem), fold, rest.strip("\n")]
     return "\n\n".join(part for part in parts if part)
+
+
+def _way_on(lesson: Lesson, course: Course) -> str:
+    """The last cell: the lesson after this one, and the way back to the map."""
+    lessons = course.lessons
+    at = lessons.index(lesson) + 1 if lesson in lessons else len(lessons)
+    if at >= len(lessons):
+        return "---\nThis is the last lesson so far. **Well done.** [All lessons and your progress](../start.ipynb)"
+    after = lessons[at]
+    folder = "" if after.part == lesson.part else f"../{after.part}/"
+    return f"---\n**Next lesson:** [{after.title}]({folder}{after.stem}.ipynb) · [All lessons and your progress](../start.ipynb)"
 
 
 def _agree(lesson: Lesson, cells: list[Cell]) -> None:

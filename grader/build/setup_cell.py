@@ -4,7 +4,7 @@ from __future__ import annotations
 from grader.course import Course
 
 _TEMPLATE = '''\
-# Set-up: run this cell first. Here it takes a moment; on Colab about half a minute, for it fetches the course.
+# @title Set-up: run this cell first. Here it takes a moment; on Colab about half a minute, for it fetches the course.
 class CourseNotFound(Exception):
     """Shown as a sentence instead of a traceback."""
 

@@ -20,6 +20,12 @@ def two_parts(result, what):
     return result
 
 
+def token_ids(part, name):
+    """Refuse ids that are not int64: cross-entropy and embeddings take other integers badly or not at all."""
+    expect.true(isinstance(part, torch.Tensor), f"{name} must be a tensor", got=part)
+    expect.true(part.dtype == torch.int64, f"{name} must be int64, as ids is", got=part, why="keep the dtype of ids")
+
+
 # ---------------------------------------------------------------------------------------------- causal batch
 
 
@@ -44,11 +50,12 @@ class TestCausalLmBatch(Exercise, id="objective-causal-batch"):
     """Exercise objective-causal-batch."""
 
     def probe(self, submission):
-        """Ragged rows with padding 0 and 3, a bare row, one token alone; and what is left of the argument."""
+        """Ragged rows with padding 0 and 3, a bare row, one token alone; the dtypes, and what is left of the argument."""
         ids = torch.tensor([[5, 8, 3, 0], [7, 2, 0, 0], [4, 6, 9, 11]])
-        kept = submission.keep(ids)
+        kept, plain = submission.keep(ids), submission.causal_lm_batch(ids)
         return (
-            submission.causal_lm_batch(ids),
+            plain,
+            [str(getattr(part, "dtype", "")) for part in plain] if isinstance(plain, tuple | list) else [],
             submission.causal_lm_batch(kept, 0),
             submission.value(kept),
             submission.causal_lm_batch(ids, 3),
@@ -64,7 +71,9 @@ class TestCausalLmBatch(Exercise, id="objective-causal-batch"):
         inputs, targets = two_parts(submission.causal_lm_batch(ids), "inputs and targets")
         want_inputs, want_targets = next_tokens(ids)
         expect.close(inputs, want_inputs, why="the inputs are every token but the last of each row")
+        token_ids(inputs, "inputs")
         expect.close(targets, want_targets, why="the target at position t is the token at position t + 1")
+        token_ids(targets, "targets")
 
     @pytest.mark.parametrize("pad_id", [0, 3], ids=["pad id 0", "pad id 3"])
     def test_padding_is_not_a_target(self, submission, rng, pad_id):
@@ -85,7 +94,7 @@ class TestCausalLmBatch(Exercise, id="objective-causal-batch"):
         """What counts is the target, not the input: the first real token after padding is predicted."""
         ids = padded(rng, [5, 2, 3], 1).flip(-1)
         _, targets = two_parts(submission.causal_lm_batch(ids, pad_id=1), "inputs and targets")
-        expect.close(targets, next_tokens(ids, 1)[1], why="look for pad_id in the targets, not in the inputs")
+        expect.close(targets, next_tokens(ids, 1)[1], why="ask of each target, one by one, whether it is pad_id; its neighbours do not matter")
 
     def test_leaves_its_argument_alone(self, submission, rng):
         """The ids are the same after the call as before."""
@@ -123,15 +132,28 @@ def scored(rng, lengths, V, filler=-100):
 def gradient_of(loss_function, logits, ids):
     """The gradient that reaches the logits (runs on the learner's side)."""
     leaf = logits.clone().requires_grad_(True)
-    loss_function(leaf, ids).backward()
+    loss = loss_function(leaf, ids)
+    if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+        return "no way back"
+    loss.backward()
     return leaf.grad
+
+
+def connected(gradient):
+    """Name the loss that is cut off from the logits, or is no tensor, before numbers are compared."""
+    expect.true(
+        isinstance(gradient, torch.Tensor),
+        "the loss is not connected to the logits, so backward() can't reach them",
+        why="compute it from the logits, with no .item() and no .detach(); a zero that is connected is logits.sum() * 0",
+    )
+    return gradient
 
 
 class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
     """Exercise objective-causal-loss."""
 
     def probe(self, submission):
-        """Full rows, ragged rows, nothing to count, huge logits, another filler, the gradient, a misfit."""
+        """Full rows, ragged rows, nothing to count, huge logits, another filler, the gradient, two misfits."""
         logits, ids = scored(torch.Generator().manual_seed(5), [4, 2], 5)
         full = ids.clamp(min=0)
         return (
@@ -144,6 +166,7 @@ class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
             submission.run(gradient_of, submission.causal_lm_loss, logits, ids),
             submission.run(gradient_of, submission.causal_lm_loss, logits, torch.full_like(ids, -100)),
             submission.causal_lm_loss(logits[:, :-1], full),
+            submission.causal_lm_loss(logits, full[:1]),
         )
 
     @core
@@ -184,7 +207,7 @@ class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
         expect.close(
             submission.causal_lm_loss(logits, ids),
             surprise(logits, ids),
-            why="look for ignore_index in ids[:, 1:], the tokens to predict",
+            why="ask of each token in ids[:, 1:], one by one, whether it is ignore_index; its neighbours do not matter",
         )
 
     def test_another_ignore_index(self, submission, rng):
@@ -202,7 +225,7 @@ class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
         ids = torch.full_like(ids, -100)
         expect.close(submission.causal_lm_loss(logits, ids), torch.tensor(0.0), why="0 / 0 is NaN: guard the division")
         got = submission.run(gradient_of, submission.causal_lm_loss, logits, ids)
-        expect.close(got, torch.zeros_like(logits), why="a NaN that is replaced after the division still has a NaN gradient")
+        expect.close(connected(got), torch.zeros_like(logits), why="a NaN that is replaced after the division still has a NaN gradient")
 
     def test_large_logits_stay_finite(self, submission, rng):
         """Logits of ten thousand give a finite loss."""
@@ -222,16 +245,17 @@ class TestCausalLmLoss(Exercise, id="objective-causal-loss"):
         want = torch.zeros_like(logits)
         want[:, :-1] = (logits[:, :-1].softmax(-1) - right) * counted[..., None] / counted.sum()
         expect.close(
-            submission.run(gradient_of, submission.causal_lm_loss, logits, ids),
+            connected(submission.run(gradient_of, submission.causal_lm_loss, logits, ids)),
             want,
             atol=1e-6,
-            why="return a tensor that is still connected to the logits: no .item(), no .detach()",
+            why="each counted position sends (p − right) / number counted; the last position and ignored ones send 0",
         )
 
     def test_refuses_logits_and_ids_that_do_not_fit(self, submission):
         """Logits and ids of different B or T are a ValueError."""
-        expect.raises("ValueError", submission.causal_lm_loss, torch.zeros(2, 3, 5), torch.ones(2, 4, dtype=torch.int64))
-        expect.raises("ValueError", submission.causal_lm_loss, torch.zeros(2, 4, 5), torch.ones(3, 4, dtype=torch.int64))
+        for B, T in ((2, 3), (2, 5), (3, 4), (1, 4)):  # too short, too long, too many rows, one row that would broadcast
+            ids = torch.ones(B, T, dtype=torch.int64)
+            expect.raises("ValueError", submission.causal_lm_loss, torch.zeros(2, 4, 5), ids, why="compare B and T first")
 
 
 # ------------------------------------------------------------------------------------------------ perplexity
@@ -371,6 +395,7 @@ class TestMlmBatch(Exercise, id="objective-masked-batch"):
         second = submission.mlm_batch(ids, generator, 0.4, MASK, VOCAB, SPECIAL)
         again = submission.mlm_batch(ids, submission.run(seeded, 1), 0.4, MASK, VOCAB, SPECIAL)
         few = submission.mlm_batch(torch.full((300, 9), 5), submission.run(seeded, 2), 1.0, 4, 8, [3])
+        masks = submission.mlm_batch(torch.full((3, 4), 4), submission.run(seeded, 2), 1.0, 4, 8, [3])
         changed = bool((submission.value(kept) != ids).any())
         outside = submission.mlm_batch(ids[:2], submission.run(seeded, 3), 1.5, MASK, VOCAB, SPECIAL)
         refuses = not isinstance(outside, tuple | list)
@@ -390,6 +415,7 @@ class TestMlmBatch(Exercise, id="objective-masked-batch"):
                 len(set(number.tolist())) > 3,
                 torch.equal(inputs, second[0]),
                 torch.equal(inputs, again[0]),
+                (masks[1] == 4).all(),  # a mask that stands in the text is a token like others
                 changed,
                 refuses,
             )
@@ -423,7 +449,7 @@ class TestMlmBatch(Exercise, id="objective-masked-batch"):
             ordinary.sum(),
             p,
             "tokens with a label",
-            "a chosen token gets its label whatever becomes of it in the inputs, unchanged ones too",
+            "choose every ordinary token by a draw of its own, with chance p; the chosen ones all get a label, unchanged ones too",
         )
 
     @pytest.mark.parametrize("p", [0.0, 1.0])
@@ -451,6 +477,7 @@ class TestMlmBatch(Exercise, id="objective-masked-batch"):
         _, labels = masked(submission, rng, ids, 1.0, special_ids=kind())
         expect.close(labels, ids, why="special_ids may be empty, and then every token is ordinary")
 
+    @core
     def test_eighty_ten_ten(self, submission, rng):
         """Of the chosen tokens 80 % become mask_id, 10 % a random id and 10 % stay, within five standard deviations."""
         ids = sentences(rng, 4000, 13)
@@ -577,10 +604,10 @@ def cut(ids, spans, sentinels):
     return inputs, [*targets, sentinels[len(order)]]
 
 
-def same_parts(result, want):
+def same_parts(result, want, *, why=""):
     inputs, targets = two_parts(result, "inputs and targets")
-    expect.equal(inputs, want[0], why="inputs: every span gives way to one sentinel, all other tokens stay")
-    expect.equal(targets, want[1], why="targets: for each span its sentinel and its tokens, then the next sentinel")
+    expect.equal(inputs, want[0], why=why or "inputs: every span gives way to one sentinel, all other tokens stay")
+    expect.equal(targets, want[1], why=why or "targets: for each span its sentinel and its tokens, then the next sentinel")
 
 
 SENTINELS = [907, 903, 950, 911, 920]  # no arithmetic leads from one to the next
@@ -590,7 +617,7 @@ class TestT5Spans(Exercise, id="objective-t5-spans"):
     """Exercise objective-t5-spans."""
 
     def probe(self, submission):
-        """Spans in and out of order, touching, at both ends, none, all; wrong ones; and the arguments afterwards."""
+        """Spans in and out of order, touching, at both ends, none, all; wrong ones; repeated tokens; the arguments afterwards."""
         ids = list(range(11, 19))
         kept = [submission.keep(value) for value in (ids, [(5, 7), (1, 2)], SENTINELS)]
         cases = [[(1, 3), (5, 6)], [(2, 5), (5, 6)], [(0, 2), (6, 8)], [], [(0, 8)]]
@@ -601,6 +628,7 @@ class TestT5Spans(Exercise, id="objective-t5-spans"):
             *(submission.value(value) for value in kept),
             *(submission.t5_spans(ids, spans, SENTINELS) for spans in wrong),
             submission.t5_spans(ids, [(1, 3), (5, 6)], SENTINELS[:2]),
+            submission.t5_spans([7, 7, 8, 7, 8, 7, 7], [(3, 5), (5, 6)], SENTINELS),
         )
 
     @core
@@ -627,7 +655,11 @@ class TestT5Spans(Exercise, id="objective-t5-spans"):
         """The order of the spans in the list does not matter: the first span in the text gets the first sentinel."""
         ids = [dice.randint(10, 899) for _ in range(11)]
         spans = [(6, 8), (0, 2), (3, 4)]
-        same_parts(submission.t5_spans(ids, spans, SENTINELS), cut(ids, spans, SENTINELS))
+        same_parts(
+            submission.t5_spans(ids, spans, SENTINELS),
+            cut(ids, spans, SENTINELS),
+            why="sort the spans first, then hand out the sentinels",
+        )
 
     def test_spans_that_touch_or_reach_the_ends(self, submission, dice):
         """Spans at both ends, spans that touch, and a span over everything work like any other."""
@@ -639,12 +671,20 @@ class TestT5Spans(Exercise, id="objective-t5-spans"):
         """Positions count, not values: a token that also stands elsewhere is cut out only where its span is."""
         ids = [7, 7, 8, 7, 8, 7, 7]
         for spans in ([(2, 4)], [(3, 5), (5, 6)]):
-            same_parts(submission.t5_spans(ids, spans, SENTINELS), cut(ids, spans, SENTINELS))
+            same_parts(
+                submission.t5_spans(ids, spans, SENTINELS),
+                cut(ids, spans, SENTINELS),
+                why="cut by position, ids[start:end]; do not search for the tokens",
+            )
 
     def test_no_spans(self, submission, dice):
         """Without spans the inputs are the ids and the target is the first sentinel alone."""
         ids = [dice.randint(10, 899) for _ in range(5)]
-        same_parts(submission.t5_spans(ids, [], SENTINELS), (ids, SENTINELS[:1]))
+        same_parts(
+            submission.t5_spans(ids, [], SENTINELS),
+            (ids, SENTINELS[:1]),
+            why="nothing is cut, and the first unused sentinel ends the target",
+        )
 
     def test_leaves_its_arguments_alone(self, submission, dice):
         """ids, spans and sentinels are the same after the call as before."""

@@ -83,9 +83,8 @@ def _kind_or_value(got: Any, want: Any) -> str:
 
 
 def _number_difference(got: Any, want: float, atol: float, rtol: float, exact: bool) -> str:
-    if isinstance(got, torch.Tensor | np.ndarray) and got.size == 1 if isinstance(got, np.ndarray) else (
-            isinstance(got, torch.Tensor) and got.numel() == 1):
-        got = got.item()
+    if isinstance(got, torch.Tensor) and got.numel() == 1 and not exact:
+        got = got.item()  # a tensor of one number is a number here; where kinds matter, `equal` is asked
     if isinstance(got, bool) or not isinstance(got, int | float):
         return _kind_or_value(got, want)
     if exact and isinstance(want, int) and not isinstance(got, int):
@@ -133,8 +132,10 @@ def _array_difference(got: Any, want: Any, atol: float, rtol: float) -> str:
     if (mine.dtype.kind in "fc") != (theirs.dtype.kind in "fc") or (mine.dtype.kind == "b") != (theirs.dtype.kind == "b"):
         return f"its numbers are {_dtype(got)}, and {_dtype(want)} was expected"
     if mine.dtype.kind in "fc":
-        if not np.isfinite(mine[np.isfinite(theirs)]).all():
-            return "it holds NaN or infinity where ordinary numbers were expected"
+        odd = ~np.isfinite(mine) & np.isfinite(theirs)
+        if odd.any():
+            at = [int(axis[0]) for axis in np.nonzero(np.atleast_1d(odd))]
+            return f"it holds {np.atleast_1d(mine)[tuple(at)]} where an ordinary number was expected, first at {at}"
         wrong = ~np.isclose(mine, theirs, atol=atol, rtol=rtol, equal_nan=True)
     else:
         wrong = mine != theirs

@@ -33,6 +33,7 @@ SETTINGS = {  # of JupyterLab; all cells are on the page, also those out of sigh
     "docmanager-extension/plugin": {"autosave": False},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+NAME = "llm-engineers-handbook"
 SKIPPED = shutil.ignore_patterns("__pycache__", ".*")
 
 
@@ -43,7 +44,7 @@ def missing_programs() -> list[str]:
 
 def copy_course(home: Path, stem: str) -> Path:
     """The course with one lesson of notebooks, ours and the learner's, in a folder where everything may be written to."""
-    root = home / "llm-engineers-handbook"
+    root = home / NAME
     for name in ("grader", "course"):
         shutil.copytree(paths.ROOT / name, root / name, ignore=SKIPPED)
     for name in ("nbgrader_config.py", "exercises/start.ipynb", *(str(path.relative_to(paths.ROOT)) for folder in (paths.EXERCISES, paths.SOLUTIONS)
@@ -58,7 +59,8 @@ def own_environment(home: Path) -> dict[str, str]:
     """Variables for the copy's processes: a home of their own, the machine's models, one thread, no hub."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "HANDBOOK", "COURSE", "NBGRADER", "PYTEST"))}
     path = os.pathsep.join((os.path.dirname(sys.executable), kept.get("PATH", "")))  # nbgrader calls `alembic` by its name
-    return {**kept, "PATH": path, "HOME": str(home), "HANDBOOK_CACHE": str(cache_dir()), "OMP_NUM_THREADS": "1",
+    own = os.pathsep.join((str(home / NAME), str(home / NAME / "course")))  # before the course that this environment was made for
+    return {**kept, "PATH": path, "PYTHONPATH": own, "HOME": str(home), "HANDBOOK_CACHE": str(cache_dir()), "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 

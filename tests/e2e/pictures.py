@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import json
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from grader import paths
 from tests.e2e.browser import NotebookPage, copy_course, missing_programs, running_browser, running_lab
@@ -25,15 +27,19 @@ from torch import Tensor
 
 
 def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise ValueError("q and k, or k and v, do not fit")
     scores = q @ k.mT
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
     return scores.softmax(-1).nan_to_num(0.0) @ v'''
-# Of Lab's own furniture, what says nothing in a picture
 TIDY = """
-const style = document.createElement("style");
-style.textContent = ".jp-Toolbar-item[data-jp-item-name='trusted'], .jp-cell-toolbar, .jp-Notebook-footer, .jp-SideBar.jp-mod-right {visibility: hidden} * {caret-color: transparent !important}";
+const style = document.createElement("style");  // what of Lab's own furniture says nothing in a picture
+style.textContent = `.jp-cell-toolbar, .jp-Notebook-footer, .jp-SideBar.jp-mod-right, .cm-cursorLayer {visibility: hidden !important}
+                     .jp-Notebook .jp-Cell {border-color: transparent !important}`;
 document.head.append(style);
+for (const editor of document.querySelectorAll(".cm-scroller")) editor.scrollLeft = 0;
+document.activeElement.blur();
 """
 
 
@@ -57,7 +63,7 @@ def card(page: NotebookPage) -> bytes:
     page.run(exercise)
     page.run(f"{exercise}-check")
     page.driver.execute_script(TIDY)
-    return page.cell(f"{exercise}-check").find_element(By.CSS_SELECTOR, ".jp-OutputArea-output").screenshot_as_png
+    return clip(page, page.cell(exercise), page.cell(f"{exercise}-check"))
 
 
 def start(page: NotebookPage) -> bytes:
@@ -85,9 +91,16 @@ def shot(page: NotebookPage, name: str) -> bytes:
     return bytes(page.driver.get_screenshot_as_png())
 
 
-def save(name: str, data: bytes) -> Path:
+def clip(page: NotebookPage, first: WebElement, last: WebElement) -> bytes:
+    """From the top of one cell to the end of another, however long that is."""
+    begin, end = (page.driver.execute_script("const r = arguments[0].getBoundingClientRect(); return [r.left, r.top, r.width, r.bottom]", cell)
+                  for cell in (first, last))
+    area = {"x": begin[0], "y": begin[1], "width": begin[2], "height": end[3] - begin[1], "scale": 1}
+    return base64.b64decode(page.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": area, "captureBeyondViewport": True})["data"])
+
+
+def save(path: Path, data: bytes) -> Path:
     """Write a picture in 256 colours, which is enough for a screen and a third of the bytes."""
-    path = FOLDER / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(data)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     picture.save(path, optimize=True)
@@ -98,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(PICTURES)}; all, if none is given")
     parser.add_argument("--theme", default="Light", choices=("Light", "Dark"), help="JupyterLab's theme")
-
+    parser.add_argument("--to", type=Path, default=FOLDER, metavar="FOLDER", help="where to write them  [default: course/site/pictures]")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(PICTURES):
         parser.error(f"there is no picture {', '.join(sorted(unknown))}; there are {', '.join(PICTURES)}")
@@ -107,8 +120,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pictures-") as home, running_lab(copy_course(Path(home), STEM)) as lab:
         lab.set("apputils-extension/themes", theme=f"JupyterLab {chosen.theme}")
         for name in chosen.names or PICTURES:
-            with running_browser(lab, width=1200, height=900) as page:
-                print(save(name, PICTURES[name](page)))
+            with running_browser(lab, width=1200, height=1043) as page:
+                print(save(chosen.to / f"{name}.png", PICTURES[name](page)))
 
 
 if __name__ == "__main__":

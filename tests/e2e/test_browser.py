@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -61,7 +60,7 @@ def test_the_card_names_a_known_mistake_and_then_says_passed(lesson: NotebookPag
     assert MISTAKE in card
     card = check_after(lesson, RIGHT)
     assert "Passed" in card
-    assert "1 of 1 points" in card
+    assert "1 of 1 point" in card
     assert MISTAKE not in card
 
 

@@ -325,7 +325,7 @@ edit(LOOP, "asks_twice", "step is called twice for each token; keep its result i
 edit(LOOP, "ignores_the_sampler", "The best token is taken whatever the sampler says; the choice is the sampler's.", ("sampler(step(ids))", "int(step(ids).argmax())"))
 edit(LOOP, "writes_into_the_prompt", "append changes the caller's list; start from a copy.", ("ids = list(ids)", "pass"))
 edit(LOOP, "puts_new_tokens_in_front", "The new token is put at the front; text grows at its end.", ("ids.append(token)", "ids.insert(0, token)"))
-edit(LOOP, "stops_when_it_repeats", "The loop ends when a token comes twice in a row; only eos_id or the limit may end it.", ("if token == eos_id:", "if token == eos_id or token in ids[:-1]:"))
+edit(LOOP, "stops_when_it_repeats", "The loop ends when a token comes a second time; only eos_id or the limit may end it.", ("if token == eos_id:", "if token == eos_id or token in ids[:-1]:"))
 edit(LOOP, "hands_over_probabilities", "The sampler gets probabilities, but it takes what step returned: softmax, temperature and filters are its own business.",
      ("sampler(step(ids))", "sampler(step(ids).softmax(-1))"))
 edit(LOOP, "ends_when_the_best_is_the_end_token", "The loop ends when eos_id has the best score, even if the sampler chose another token; compare the chosen id.",
@@ -335,8 +335,12 @@ edit(LOOP, "asks_the_sampler_twice", "The sampler is called twice for each token
 edit(LOOP, "at_least_one_token", "One token is made even if max_new_tokens is 0.", ("range(max_new_tokens)", "range(max(1, max_new_tokens))"))
 edit(LOOP, "returns_the_callers_list", "With max_new_tokens = 0 the caller's own list comes back; the result is always a new list.",
      ("ids = list(ids)", "ids = list(ids) if max_new_tokens else ids"))
-edit(LOOP, "hands_over_a_tensor", "step gets a tensor; it takes a list of ids.", ("step(ids)", "step(torch.tensor(ids))"), ("ids = list(ids)", "import torch\n    ids = list(ids)"))
-edit(LOOP, "hands_over_a_tuple", "step gets a tuple; it takes a list of ids.", ("step(ids)", "step(tuple(ids))"))
+edit(LOOP, "stops_at_three_in_a_row", "The loop ends when a token comes three times in a row; only eos_id or the limit may end it.",
+     ("if token == eos_id:", "if token == eos_id or ids[-3:] == [token] * 3:"))
+edit(LOOP, "keeps_tensors", "The new ids are tensors; the sampler returns ints, and the result is a list of ints.",
+     ("token = sampler(step(ids))", "token = torch.tensor(sampler(step(ids)))"), ("ids = list(ids)", "import torch\n    ids = list(ids)"))
+edit(LOOP, "hands_over_a_tensor", "step gets a tensor; it takes a list of ids.", ("sampler(step(ids))", "sampler(step(torch.tensor(ids)))"), ("ids = list(ids)", "import torch\n    ids = list(ids)"))
+edit(LOOP, "hands_over_a_tuple", "step gets a tuple; it takes a list of ids.", ("sampler(step(ids))", "sampler(step(tuple(ids)))"))
 
 
 @mutant(LOOP, provides="generate")

@@ -98,6 +98,35 @@ def ignores_id_zero_always(ids, pad_id=0):
     return ids[..., :-1], ids[..., 1:].masked_fill(ids[..., 1:] == (0 if pad_id is None else pad_id), -100)
 
 
+@mutant(BATCH, provides="causal_lm_batch")
+def ignores_all_after_the_first_padding(ids, pad_id=None):
+    """Everything after the first padding is ignored; a real token that follows padding must still be predicted."""
+    if ids.shape[-1] < 2:
+        raise ValueError
+    targets = ids[..., 1:]
+    return ids[..., :-1], targets if pad_id is None else targets.masked_fill((targets == pad_id).cumsum(-1) > 0, -100)
+
+
+@mutant(BATCH, provides="causal_lm_batch")
+def ignores_only_padding_at_the_end(ids, pad_id=None):
+    """Only the padding at the end of a row is ignored; padding may stand anywhere."""
+    if ids.shape[-1] < 2:
+        raise ValueError
+    targets = ids[..., 1:].clone()
+    if pad_id is not None:
+        targets[(targets == pad_id).flip(-1).long().cumprod(-1).flip(-1).bool()] = -100
+    return ids[..., :-1], targets
+
+
+@mutant(BATCH, provides="causal_lm_batch")
+def saves_memory_with_int32(ids, pad_id=None):
+    """Inputs and targets are int32; cross-entropy refuses them, so keep int64."""
+    if ids.shape[-1] < 2:
+        raise ValueError
+    inputs, targets = ids[..., :-1].int(), ids[..., 1:].int()
+    return inputs, targets if pad_id is None else targets.masked_fill(targets == pad_id, -100)
+
+
 @variant(BATCH, provides="causal_lm_batch")
 def by_where(ids, pad_id=None):
     """Right: torch.where, and narrow instead of slices."""
@@ -270,6 +299,47 @@ def returns_a_number(logits, ids, ignore_index=-100):
     )
 
 
+def mean_surprise(logits, ids, counted):
+    """What the next three have in common: the mean over the targets that `counted` marks, or a zero."""
+    if not counted.any():
+        return logits.sum() * 0
+    return nn.functional.cross_entropy(logits[:, :-1][counted], ids[:, 1:][counted])
+
+
+@mutant(LOSS, provides="causal_lm_loss")
+def stops_at_the_first_ignored(logits, ids, ignore_index=-100):
+    """A row ends at its first ignored token; real tokens that follow it must be scored too."""
+    if logits.shape[:2] != ids.shape:
+        raise ValueError
+    return mean_surprise(logits, ids, (ids[:, 1:] == ignore_index).cumsum(-1) == 0)
+
+
+@mutant(LOSS, provides="causal_lm_loss")
+def takes_the_softmax_twice(logits, ids, ignore_index=-100):
+    """Cross-entropy takes logits and does the softmax itself; here it gets probabilities, so the softmax is taken twice."""
+    if logits.shape[:2] != ids.shape:
+        raise ValueError
+    return mean_surprise(logits.softmax(-1), ids, ids[:, 1:] != ignore_index)
+
+
+@mutant(LOSS, provides="causal_lm_loss")
+def compares_only_the_lengths(logits, ids, ignore_index=-100):
+    """Only T is compared; with another number of rows, rows are scored against the wrong text or not at all."""
+    if logits.shape[1] != ids.shape[1]:
+        raise ValueError
+    B = min(len(logits), len(ids))
+    return mean_surprise(logits[:B], ids[:B], ids[:B, 1:] != ignore_index)
+
+
+@mutant(LOSS, provides="causal_lm_loss")
+def returns_a_zero_of_its_own(logits, ids, ignore_index=-100):
+    """With nothing to count the loss is a new 0 that is not connected to the logits, so backward() fails on it."""
+    if logits.shape[:2] != ids.shape:
+        raise ValueError
+    counted = ids[:, 1:] != ignore_index
+    return mean_surprise(logits, ids, counted) if counted.any() else torch.tensor(0.0)
+
+
 @variant(LOSS, provides="causal_lm_loss")
 def by_cross_entropy(logits, ids, ignore_index=-100):
     """Right: torch's own cross-entropy with the empty case put right."""
@@ -393,6 +463,15 @@ def answers_without_tokens(token_nll, counts):
     if len(token_nll) != len(counts) or any(count < 0 for count in counts):
         raise ValueError
     return math.exp(sum(n * c for n, c in zip(token_nll, counts, strict=True) if c) / max(sum(counts), 1))
+
+
+@mutant(PERPLEXITY, provides="perplexity")
+def drops_infinite_batches(token_nll, counts):
+    """Batches of infinite mean are left out; one impossible token makes the perplexity infinite."""
+    if len(token_nll) != len(counts) or any(count < 0 for count in counts) or not sum(counts):
+        raise ValueError
+    total = sum(nll * count for nll, count in zip(token_nll, counts, strict=True) if count and math.isfinite(nll))
+    return math.exp(total / sum(counts))
 
 
 @variant(PERPLEXITY, provides="perplexity")
@@ -594,6 +673,12 @@ def writes_into_ids(ids, rng, p, mask_id, vocab_size, special_ids):
     return ids, labels
 
 
+@mutant(MASKED, provides="mlm_batch")
+def spares_masks_in_the_text(ids, rng, p, mask_id, vocab_size, special_ids):
+    """Tokens that are mask_id already are never chosen; special_ids alone says which ids are spared."""
+    return by_one_draw(ids, rng, p, mask_id, vocab_size, [*special_ids, mask_id])
+
+
 @variant(MASKED, provides="mlm_batch")
 def by_one_draw(ids, rng, p, mask_id, vocab_size, special_ids):
     """Right: one uniform number u a token; u < 0.8 p masks, then up to 0.9 p a random id, then up to p nothing."""
@@ -789,6 +874,60 @@ def merges_touching_spans(ids, spans, sentinels):
             used += 1
         targets.append(token)
     return inputs, [*targets, sentinels[used]]
+
+
+def in_order(ids, spans, sentinels):
+    """The spans in the order of the text, or the ValueErrors of the docstring."""
+    spans = sorted(spans)
+    edges = [edge for span in spans for edge in span]
+    if len(sentinels) <= len(spans) or edges != sorted(edges) or any(start >= end for start, end in spans):
+        raise ValueError
+    if edges and (edges[0] < 0 or edges[-1] > len(ids)):
+        raise ValueError
+    return spans
+
+
+@mutant(SPANS, provides="t5_spans")
+def hands_out_sentinels_before_sorting(ids, spans, sentinels):
+    """The sentinels follow the list of spans; the first span in the text must get the first sentinel."""
+    own = dict(zip(spans, sentinels, strict=False))
+    inputs, targets, at = [], [], 0
+    for start, end in in_order(ids, spans, sentinels):
+        inputs += [*ids[at:start], own[start, end]]
+        targets += [own[start, end], *ids[start:end]]
+        at = end
+    return inputs + ids[at:], [*targets, sentinels[len(spans)]]
+
+
+@mutant(SPANS, provides="t5_spans")
+def names_the_gap_after_its_tokens(ids, spans, sentinels):
+    """In the target the sentinel stands after its tokens; it must come first, to say which gap is being filled."""
+    inputs, targets, at = [], [], 0
+    for sentinel, (start, end) in zip(sentinels, in_order(ids, spans, sentinels), strict=False):
+        inputs += [*ids[at:start], sentinel]
+        targets += [*ids[start:end], sentinel]
+        at = end
+    return inputs + ids[at:], [*targets, sentinels[len(spans)]]
+
+
+@mutant(SPANS, provides="t5_spans")
+def searches_for_the_tokens(ids, spans, sentinels):
+    """The tokens of a span are searched for and the first match is cut out; the same tokens may stand elsewhere."""
+    inputs, targets = list(ids), []
+    for sentinel, (start, end) in zip(sentinels, in_order(ids, spans, sentinels), strict=False):
+        hidden = ids[start:end]
+        at = next(at for at in range(len(inputs)) if inputs[at : at + len(hidden)] == hidden)
+        inputs[at : at + len(hidden)] = [sentinel]
+        targets += [sentinel, *hidden]
+    return inputs, [*targets, sentinels[len(spans)]]
+
+
+@mutant(SPANS, provides="t5_spans")
+def says_nothing_without_spans(ids, spans, sentinels):
+    """Without spans the target is empty; it must hold the sentinel that ends it."""
+    if not spans:
+        return list(ids), []
+    return from_the_back(ids, in_order(ids, spans, sentinels), sentinels)
 
 
 @variant(SPANS, provides="t5_spans")

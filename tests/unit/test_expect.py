@@ -26,7 +26,7 @@ def test_equal_values_pass(got, want):
 
 DIFFERENT = [
     (None, torch.ones(2), "NoneType"), (torch.ones(3), torch.ones(2), "shape is (3,)"), (torch.ones(2).int(), torch.ones(2), "int32"),
-    (torch.tensor([1.0, float("nan")]), torch.ones(2), "NaN"), (torch.tensor([1.0, 2.0]), torch.ones(2), "1 of 2 numbers are wrong, first at [1]: 2 instead of 1"),
+    (torch.tensor([1.0, float("nan")]), torch.ones(2), "it holds nan where"), (torch.tensor([1.0, 2.0]), torch.ones(2), "1 of 2 numbers are wrong, first at [1]: 2 instead of 1"),
     ([1, 2, 3], [1, 2], "3 items"), ([1, 5], [1, 2], "item 1"), ({"a": 1}, {"b": 1}, "missing"), (True, 1, "bool"), (float("nan"), 1.0, "NaN"),
     (float("inf"), 1.0, "infinite"), (torch.ones(2).bool(), torch.ones(2).long(), "bool"), ("b", "a", "value is wrong"),
     (np.ones(2), torch.ones(2), "NumPy array"), (torch.ones(1, 2), torch.ones(2), "shape"), ({"a": 1, "b": 2}, {"a": 1}, "should not be there"),

@@ -98,7 +98,8 @@ def test_the_first_cell_has_title_card_and_badge(layout):
                         "**Exercises** 2 for 3.5 points, ★☆☆ to ★★☆")
     assert lines[4] == ("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/"
                         "github/someone/tiny-course/blob/main/exercises/part1_numbers/p1_1_sums.ipynb)")
-    assert lines[6].startswith("Why add?")
+    assert lines[6].startswith("*Run the folded cell")
+    assert lines[8].startswith("Why add?")
 
 
 def test_a_lesson_that_covers_nothing_and_has_no_exercise_says_neither(layout):

@@ -99,7 +99,7 @@ def test_same_seed_same_inputs(shell):
 
 
 @pytest.mark.parametrize(("answer_text", "said"), [
-    (".tril(-1)", ("Not yet", "0 of 1 points", "Looks like: The diagonal is False")),
+    (".tril(-1)", ("Not yet", "0 of 1 point", "Looks like: The diagonal is False")),
     (None, ("Not attempted yet", "No answer yet")),
     (".tril()", ()),
 ])
