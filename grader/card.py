@@ -107,7 +107,7 @@ class Card:
             if details:
                 state, opened, indent = ("" if opened else " open"), True, "0"
                 row = (f"<details{state}><summary style='cursor:pointer'>{row}</summary><div style='{BOX};margin:4px 0 6px {MARKER};"
-                       f"display:grid;grid-template-columns:max-content 1fr;column-gap:12px'>{details}</div></details>")
+                       f"display:grid;grid-template-columns:max-content 1fr;column-gap:12px;align-items:baseline'>{details}</div></details>")
             rows.append(f"<div style='margin:2px 0;padding-left:{indent}'>{row}</div>")
         return f"<div style='margin:6px 0 6px 10px'>{''.join(rows)}</div>"
 
@@ -165,5 +165,6 @@ def _details(check: CheckResult, *, known: bool) -> list[tuple[str, str]]:
     if check.outcome is Outcome.PASSED:
         return []
     problem = "" if check.problem == check.outcome.value else check.problem
-    rows = [("Problem", problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want), ("Your line", check.line), ("A common cause", "" if known else check.why)]
+    rows = [("Problem", problem), ("We called", check.call), ("It returned", check.got), ("Expected", check.want),
+            ("Your line", check.line), ("A common cause", "" if known else check.why)]
     return [(label, value) for label, value in rows if value]

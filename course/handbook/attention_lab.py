@@ -71,9 +71,9 @@ def attention_heads(lm: LanguageModel, text: str, *, layer: int) -> plots.Pictur
         for head, axis in enumerate(axes.flat):
             axis.imshow(maps[head].numpy(), cmap="cividis", vmin=0.0, vmax=1.0)
             axis.set_title(f"head {head}", fontsize=9)
-            axis.grid(visible=False)
             axis.set_xticks(range(len(tokens)) if head >= 6 else [], tokens if head >= 6 else [], rotation=90, fontsize=7)
             axis.set_yticks(range(len(tokens)) if head % 3 == 0 else [], tokens if head % 3 == 0 else [], fontsize=7)
+            axis.grid(visible=False)  # after the ticks, which would switch it on again
         figure.suptitle(f"Who reads whom in layer {layer} of SmolLM2 (row: query, column: key; bright: large share)")
     return plots.show(figure, alt=f"Nine attention maps of layer {layer}: several heads put most of their share on the first token, "
                                   "some on the token before.")

@@ -1,6 +1,6 @@
 """What lesson p1_2 looks at: milestones as data, and three ways to predict a word measured on one corpus.
 
-Milestones: published figures, each with its source; checked 2026-11. "Parameters" is the largest model of the paper.
+Milestones: a choice of published models, each with its source; checked 2026-11. "Parameters" is the largest model of the paper.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MILESTONES = (
     Milestone("PaLM", "2022-04", 540e9, "decoder", "arXiv:2204.02311, abstract"),
     Milestone("LLaMA-65B", "2023-02", 65e9, "decoder", "arXiv:2302.13971, abstract"),
     Milestone("Llama 3.1", "2024-07", 405e9, "decoder", "arXiv:2407.21783, abstract"),
-    Milestone("SmolLM2-135M", "2025-02", 135e6, "decoder", "arXiv:2502.02737; the model of this course"),
+    Milestone("SmolLM2-1.7B", "2025-02", 1.7e9, "decoder", "arXiv:2502.02737, abstract; SmolLM2-135M, the model of this course, is a smaller one of them"),
 )
 
 

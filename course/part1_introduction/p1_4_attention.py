@@ -15,7 +15,8 @@ plots.attention_from(lm, "The trophy didn't fit in the suitcase because it was t
 # %% [markdown]
 # Each bar is how much " it" reads from one word, in the head of SmolLM2 that reads "trophy" most.
 # SmolLM2 reads from left to right: at " it" the words "too big" have not come yet, so this is a guess, and with "too small" the bars would be the same.
-# A later token, such as the full stop, can read both. No one programmed any of this. The rest of the notebook builds the mechanism that makes it possible, in small pieces,
+# A later token, such as the full stop, can read both. And mind that 270 heads were searched for this one: shares show where a head reads, they don't prove
+# why the model answers as it does (Jain and Wallace 2019, arXiv:1902.10186). Still, no one programmed any of this. The rest of the notebook builds the mechanism that makes it possible, in small pieces,
 # and puts the first of them into the real model.
 #
 # ## Three questions, three vectors
@@ -60,7 +61,7 @@ def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor |
     Shapes: q (..., Tq, D) · k (..., Tk, D) · v (..., Tk, Dv) · mask (..., Tq, Tk), bool, True = may read · returns (..., Tq, Dv).
         Leading axes are any number of batch axes, the same for all; Tq and Tk may differ, and so may D and Dv.
     Raises: ValueError if q and k differ in D, or k and v in Tk.
-    Leave the arguments as they came. A query whose mask row is all False gets zeros.
+    Leave the arguments as they came. A query whose mask row is all False gets zeros. Gradients flow to q, k and v.
 
     >>> eye = torch.eye(2); scaled_dot_product_attention(100 * eye, eye, torch.tensor([[1.0], [2.0]]))
     tensor([[1.], [2.]])
@@ -86,6 +87,7 @@ def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor |
 # %% [markdown]
 # **What it means in the real model.** SmolLM2 runs this function in 30 layers for every token.
 # The next cell takes the library's own kernel out of the model and puts yours in (ours, while yours does not pass yet).
+# (SmolLM2's three key and value heads are repeated for its nine query heads before your function sees them.)
 # The continuation must not change by a letter.
 
 # %% demo
@@ -180,7 +182,7 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
 
     Shapes: x (B, T, C) · returns (B, H, T, D); head h of token t is x[b, t, h * D : (h + 1) * D].
     Raises: ValueError if C is not a multiple of n_heads.
-    x may be any tensor of this shape, also one that is not contiguous in memory.
+    x may be any tensor of this shape, also one that is not contiguous in memory. Gradients flow to it.
 
     >>> split_heads(torch.tensor([[[1, 2, 3, 4], [5, 6, 7, 8]]]), 2).tolist()
     [[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]]
@@ -198,7 +200,7 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
 def merge_heads(x: Tensor) -> Tensor:
     """Glue the heads of each token together again: the inverse of split_heads.
 
-    Shapes: x (B, H, T, D) · returns (B, T, H * D).
+    Shapes: x (B, H, T, D), contiguous or not · returns (B, T, H * D). Gradients flow to x.
 
     >>> merge_heads(torch.tensor([[[[1, 2], [5, 6]], [[3, 4], [7, 8]]]])).tolist()
     [[[1, 2, 3, 4], [5, 6, 7, 8]]]
@@ -221,7 +223,8 @@ def merge_heads(x: Tensor) -> Tensor:
 #
 # $$\mathrm{MultiHead}(X) = \mathrm{Concat}(\mathrm{head}_1, \dots, \mathrm{head}_H)\,W^O \qquad \text{(Vaswani et al. 2017, section 3.2.2)}$$
 #
-# The stub names the four layers exactly as SmolLM2 does, so that real weights can be loaded into yours.
+# The stub names the four layers as SmolLM2 does. Its real weights would not fit yours: SmolLM2 lets three query heads share one key and value head
+# (*grouped-query attention*, Ainslie et al. 2023, arXiv:2305.13245) to save memory, and it turns queries and keys by their position (lesson p1_3).
 # You may use `torch.nn.functional.scaled_dot_product_attention`, or write the attention out; both are right.
 #
 # ## Exercise: Multi-head self-attention as a module · 3 points · ★★★
@@ -238,7 +241,7 @@ class MultiHeadAttention(nn.Module):
     Args: d_model is the width C of a token; n_heads is the number H of heads. Raises ValueError if C is not a multiple of H.
     Layers: q_proj, k_proj, v_proj, o_proj, each nn.Linear(C, C, bias=False); no other parameters.
     Call: x (B, T, C) -> (B, T, C). Token t reads tokens 0 … t. Head h works on numbers h * D … (h + 1) * D of each projection,
-        its scores are divided by the square root of D = C / H, and o_proj acts on the glued heads.
+        its scores are divided by the square root of D = C / H, and o_proj acts on the glued heads. T may be any length.
 
     >>> MultiHeadAttention(8, 2)(torch.zeros(1, 3, 8)).shape
     torch.Size([1, 3, 8])
@@ -272,7 +275,7 @@ class MultiHeadAttention(nn.Module):
 # %% [markdown]
 # ## Keep the numbers in range
 #
-# Each layer adds to what the tokens carry, so the numbers grow on the way up. Look at SmolLM2:
+# Each layer adds to what the tokens carry, so the numbers tend to grow on the way up. Look at SmolLM2:
 
 # %% demo
 from handbook.attention_lab import residual_size_by_layer
@@ -280,6 +283,9 @@ from handbook.attention_lab import residual_size_by_layer
 residual_size_by_layer(lm, "The trophy didn't fit in the suitcase because it was too big.")
 
 # %% [markdown]
+# The median token grows a hundredfold. The first token jumps far higher in the middle layers and falls at the end: such *massive activations* go with the attention
+# sink above (Sun et al. 2024, arXiv:2402.17762).
+#
 # Before each layer reads, a *norm* brings every token back to a fixed size. Layer norm takes away the token's mean and divides by its standard deviation;
 # RMS norm, which SmolLM2 and Llama use, only divides by the root of the mean square:
 #
@@ -303,7 +309,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
     """Bring each token to mean 0 and variance 1, then scale and shift it.
 
     Shapes: x (..., C) · weight (C,) · bias (C,) · returns (..., C).
-    The variance divides by C, not C - 1; eps is added to the variance, inside the root.
+    The variance divides by C, not C - 1; eps is added to the variance, inside the root. Gradients flow to x.
 
     >>> layer_norm(torch.tensor([1.0, 3.0]), torch.ones(2), torch.zeros(2), eps=0.0).tolist()
     [-1.0, 1.0]
@@ -320,7 +326,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
     """Bring each token to mean square 1, then scale it. The mean is not taken away.
 
-    Shapes: x (..., C) · weight (C,) · returns (..., C). eps is added to the mean square, inside the root.
+    Shapes: x (..., C) · weight (C,) · returns (..., C). eps is added to the mean square, inside the root. Gradients flow to x.
 
     >>> rms_norm(torch.tensor([3.0, 3.0]), torch.tensor([1.0, 2.0]), eps=0.0).tolist()
     [1.0, 2.0]
@@ -340,7 +346,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
 # %% [markdown]
 # ## The block
 #
-# A transformer is one block, repeated. Each block takes two steps: the tokens read each other (attention), then each thinks by itself (feed-forward).
+# A transformer is one block, repeated. Each block takes two steps: the tokens read each other (attention), then each is worked on by itself (feed-forward).
+# The feed-forward part is two or three linear layers with a bend in between, a function such as GELU or SiLU that is not linear; without it the linear layers would collapse into one.
 # Each step *adds* its result to what the token already carries, the residual stream:
 #
 # $$x \leftarrow x + \mathrm{Attention}(\mathrm{norm}_1(x)) \qquad x \leftarrow x + \mathrm{FeedForward}(\mathrm{norm}_2(x))$$
@@ -361,7 +368,7 @@ class TransformerBlock(nn.Module):
     Args: attention, feed_forward, norm_1, norm_2 are modules that map (B, T, C) to (B, T, C). Keep them as attributes of these names,
         so that their parameters are parameters of the block.
     Call: x (B, T, C) -> (B, T, C). The first step reads norm_1 of x and adds to x; the second reads norm_2 of the result and adds to that result.
-        x itself is left as it came.
+        x itself is left as it came. Gradients flow to x through both steps and past them.
 
     >>> block = TransformerBlock(nn.Identity(), nn.Identity(), nn.Identity(), nn.Identity()); block(torch.ones(1, 1, 2)).tolist()
     [[[4.0, 4.0]]]
@@ -442,7 +449,7 @@ class InductionHead(nn.Module):
     Call: x (B, T, 2 * V) -> (B, T, V). x[..., :V] says which token stands here, x[..., V:] which token came before it.
         The query is what stands here, the key is what came before, the value is what stands here.
         Position t reads positions 0 … t with shares softmax(strength * query · key) and returns that mixture of the values.
-        There is no other scaling. Where nothing matches, all scores tie and the shares are equal.
+        There is no other scaling. Where nothing matches, all scores tie and the shares are equal. strength may be 0 to 1000.
 
     With tokens 0 1 2 0 (V = 3), x as described and a large strength, the result at the last position is close to [0, 1, 0]:
     after 0 came 1.

@@ -11,7 +11,7 @@ def count_by_hand(tokens, n):
     """Look up every possible piece of n tokens by itself."""
     counts = {}
     pieces = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
-    for piece in set(pieces):
+    for piece in dict.fromkeys(pieces):  # in order of appearance, so that a person can compare
         counts.setdefault(piece[:-1], {})[piece[-1]] = pieces.count(piece)
     return {"n": n, "vocabulary": sorted(set(tokens)), "counts": counts}
 
@@ -23,7 +23,7 @@ class TestTrainNgram(Exercise, id="history-ngram-train"):
     def probe(self, submission):
         kept = submission.keep([3, 1, 3, 1, 2])
         submission.train_ngram(kept, 2)
-        return [tidy(submission.train_ngram(tokens, n)) for tokens, n in ((FOX, 1), (FOX, 2), (FOX, 3), ([3, 1, 3, 1, 2], 2), ([1, 1, 1, 1], 3))] + [
+        return [tidy(submission.train_ngram(tokens, n)) for tokens, n in ((FOX, 1), (FOX, 2), (FOX, 3), ([3, 1, 3, 1, 2], 2), ([1, 1, 1, 1], 3), (["The", "the", "The"], 2))] + [
             submission.train_ngram([1, 2], 3), submission.train_ngram([1, 2], 0), submission.train_ngram([1, 2], 2), submission.value(kept)]
 
     @core
@@ -48,6 +48,13 @@ class TestTrainNgram(Exercise, id="history-ngram-train"):
         expect.equal(model["n"], 2)
         expect.equal(model["vocabulary"], sorted(set(tokens)))
 
+    def test_takes_the_tokens_as_they_are(self, submission):
+        """"The" and "the" are two tokens, and the text is the same after the call as before."""
+        words = ["The", "hen", "saw", "the", "Hen"]
+        kept = submission.keep(words)
+        expect.equal(tidy(submission.train_ngram(kept, 2)), count_by_hand(words, 2), why="capitals make another token")
+        expect.equal(submission.value(kept), words, why="the list of tokens was changed; leave it as it came")
+
     def test_a_text_of_n_tokens_is_enough(self, submission):
         """n tokens make one piece; fewer, or n below 1, raise ValueError."""
         expect.equal(tidy(submission.train_ngram([7, 8, 9], 3))["counts"], {(7, 8): {9: 1}})
@@ -56,7 +63,7 @@ class TestTrainNgram(Exercise, id="history-ngram-train"):
 
 
 def tidy(model):
-    """A vocabulary may come as a tuple, counts as any dict: the docstring's words allow both."""
+    """The docstring asks for a list; a vocabulary that comes as a tuple is accepted too."""
     if not isinstance(model, dict) or set(model) != {"n", "vocabulary", "counts"}:
         return model
     vocabulary = model["vocabulary"]
@@ -82,9 +89,22 @@ class TestNgramPerplexity(Exercise, id="history-ngram-perplexity"):
     def probe(self, submission):
         tiny = {"n": 2, "vocabulary": ["a", "b", "c"], "counts": {("a",): {"b": 3, "a": 1}, ("b",): {"a": 2}}}
         f = submission.ngram_perplexity
-        return (f(tiny, ["a", "b", "a"], 1.0), f(tiny, ["a", "b", "a"]), f(tiny, ["a", "b", "a"], 0.1), f(tiny, ["c", "c", "a"], 1.0), f(tiny, ["a", "c"], 1.0),
+        kept = submission.keep(tiny)
+        f(kept, ["c", "c", "a"], 1.0)
+        return (submission.value(kept), f(tiny, ["a", "b", "a"], 1.0), f(tiny, ["a", "b", "a"]), f(tiny, ["a", "b", "a"], 0.1), f(tiny, ["c", "c", "a"], 1.0), f(tiny, ["a", "c"], 1.0),
                 f(tiny, ["a", "b"] * 4000, 0.5), f(tiny, ["a", "z"], 1.0), f(tiny, ["a"], 1.0), f(tiny, ["a", "b"], 0.0),
                 f({"n": 1, "vocabulary": ["a", "b"], "counts": {(): {"a": 3, "b": 1}}}, ["a", "a"], 1.0), f(tiny, ["b", "b", "b", "a"], 2.0))
+
+    @core
+    def test_the_example_of_the_docstring(self, submission):
+        """With P(a) = (3 + 1) / (4 + 2) twice, the perplexity is 1.5."""
+        model = {"n": 1, "vocabulary": ["a", "b"], "counts": {(): {"a": 3, "b": 1}}}
+        expect.close(submission.ngram_perplexity(model, ["a", "a"], 1.0), 1.5, atol=1e-6)
+
+    def test_a_word_never_seen_there_costs_but_does_not_ruin(self, submission):
+        """A word with count 0 in its context gets k / (count(c) + k V), not zero."""
+        model = {"n": 2, "vocabulary": ["a", "b", "c"], "counts": {("a",): {"b": 8}}}
+        expect.close(submission.ngram_perplexity(model, ["a", "c"], 0.5), (8 + 1.5) / 0.5, atol=1e-6, why="count 0, k = 0.5, count(c) = 8, V = 3")
 
     @core
     @pytest.mark.parametrize("n", [1, 2, 3])
@@ -101,11 +121,6 @@ class TestNgramPerplexity(Exercise, id="history-ngram-perplexity"):
         model = {"n": 3, "vocabulary": list(range(V)), "counts": {(0, 1): {2: 5}}}
         expect.close(submission.ngram_perplexity(model, [3, 3, 2, 3, 1], 0.3), float(V), atol=1e-6)
 
-    def test_a_word_never_seen_there_costs_but_does_not_ruin(self, submission):
-        """A word with count 0 in its context gets k / (count(c) + k V), not zero."""
-        model = {"n": 2, "vocabulary": ["a", "b", "c"], "counts": {("a",): {"b": 8}}}
-        expect.close(submission.ngram_perplexity(model, ["a", "c"], 0.5), (8 + 1.5) / 0.5, atol=1e-6)
-
     def test_long_texts_do_not_run_out_of_numbers(self, submission, dice):
         """Thousands of words give an ordinary number, neither infinity nor zero."""
         model, _ = example(dice, 2)
@@ -117,6 +132,14 @@ class TestNgramPerplexity(Exercise, id="history-ngram-perplexity"):
         model, text = example(dice, 2)
         expect.close(submission.ngram_perplexity(model, text), perplexity_by_hand(model, text, 1.0), atol=1e-6)
         expect.close(submission.ngram_perplexity(model, text, 1e9), 7.0, rtol=1e-4)
+
+    def test_leaves_the_model_alone(self, submission):
+        """The model and the text are the same after the call as before, also when contexts were never seen."""
+        model, text = {"n": 2, "vocabulary": ["a", "b", "c"], "counts": {("a",): {"b": 8}}}, ["c", "b", "a", "c"]
+        kept, kept_text = submission.keep(model), submission.keep(text)
+        expect.close(submission.ngram_perplexity(kept, kept_text, 1.0), perplexity_by_hand(model, text, 1.0), atol=1e-6)
+        expect.equal(submission.value(kept), model, why="measuring must not add contexts or counts to the model")
+        expect.equal(submission.value(kept_text), text, why="the text was changed")
 
     def test_refuses_what_it_cannot_measure(self, submission):
         """k of 0 or below, a text shorter than n, or a token outside the vocabulary raise ValueError."""
@@ -170,13 +193,20 @@ def random_config(dice):
 
 ONE_BY_ONE = [dict(vocab=7), dict(positions=7), dict(segments=7), dict(layers=3), dict(layers=3, biases=True), dict(layers=2, decoder_layers=3),
               dict(layers=2, decoder_layers=3, biases=True), dict(layers=1, inner=10, heads=5), dict(embedding_norm=True), dict(embedding_norm=True, biases=True),
-              dict(final_norm=True), dict(final_norm=True, layers=1, decoder_layers=1), dict(relative_buckets=9), dict(relative_buckets=9, layers=1, decoder_layers=1),
+              dict(final_norm=True, layers=1), dict(final_norm=True, layers=1, decoder_layers=1), dict(relative_buckets=9, layers=1), dict(relative_buckets=9, layers=1, decoder_layers=1),
               dict(pooler=True), dict(pooler=True, biases=True), dict(vocab=7, tied=False), dict(vocab=7, tied=False, biases=True)]
 
 
 class TestCountParameters(Exercise, id="history-count-parameters"):
     def probe(self, submission):
         return [submission.count_parameters(config(**changes)) for changes in ONE_BY_ONE] + [submission.count_parameters(c) for c, _ in RELEASED]
+
+    @pytest.mark.parametrize("changes", ONE_BY_ONE, ids=lambda changes: ", ".join(changes))
+    def test_each_part_alone(self, submission, changes):
+        """Each part of the configuration adds what the docstring says."""
+        told = ", ".join(f"{name}={value}" for name, value in changes.items())
+        expect.equal(submission.count_parameters(config(**changes)), count_pieces(config(**changes)),
+                     why=f"the configuration has d_model=4, d_ff=8, heads=2, inner=4, tied=True, and 0 or False for all else, but {told}")
 
     @core
     @pytest.mark.parametrize(("released", "numbers"), RELEASED, ids=["GPT-2 small", "BERT-base", "T5-small"])
@@ -190,11 +220,6 @@ class TestCountParameters(Exercise, id="history-count-parameters"):
             c = config(vocab=50257, positions=2048, d_model=width, d_ff=4 * width, heads=heads, inner=heads * size, layers=layers, biases=True, final_norm=True)
             got = submission.count_parameters(c)
             expect.close(got, float(said), rtol=0.01, atol=0.0)
-
-    @pytest.mark.parametrize("changes", ONE_BY_ONE, ids=lambda changes: ", ".join(changes))
-    def test_each_part_alone(self, submission, changes):
-        """Each part of the configuration adds what the docstring says."""
-        expect.equal(submission.count_parameters(config(**changes)), count_pieces(config(**changes)))
 
     def test_any_configuration(self, submission, dice):
         """Random configurations come out as the sum of their tensors, an int."""
@@ -222,7 +247,9 @@ class TestTimeline(Exercise, id="history-timeline"):
     def probe(self, submission):
         kept = submission.keep(REAL)
         return (submission.timeline(kept), submission.value(kept), submission.timeline([]),
-                submission.timeline([card("Z", "2001-11", "all", "hidden spans"), card("A", "2001-11", "before", "hidden tokens"), card("M", "2001-02", "all", "translation")]),
+                submission.timeline([card("M", "2001-11", "all", "hidden spans"), card("Z", "2001-11", "before", "hidden tokens"), card("A", "2001-11", "all", "translation"),
+                                     card("F", "2001-02", "all", "translation")]),
+                submission.timeline([card("O", "2001-01", "all", "translation"), card("N", "2002-01", "all", "translation", "nobody", "O")]),
                 submission.timeline([card("A", "2001-01", "all", "translation", "B")]), submission.timeline([card("A", "2001-01", "all", "translation", "A")]),
                 submission.timeline([card("A", "2001-01", "all", "translation", "B"), card("B", "2001-01", "all", "translation")]),
                 submission.timeline([card("A", "2001-05", "all", "translation", "B"), card("B", "2001-04", "all", "translation")]),
@@ -246,21 +273,24 @@ class TestTimeline(Exercise, id="history-timeline"):
 
     def test_months_count_and_ties_keep_their_order(self, submission):
         """Within a year the month decides; cards of the same month stay in the order in which they came."""
-        cards = [card("late", "2005-11", "all", "translation"), card("z", "2005-03", "before", "next token"), card("a", "2005-03", "all", "hidden spans"),
+        cards = [card("late", "2005-11", "all", "translation"), card("m", "2005-03", "all", "translation"), card("z", "2005-03", "before", "next token"), card("a", "2005-03", "all", "hidden spans"),
                  card("early", "2005-02", "all", "hidden tokens")]
         got = submission.timeline(cards)
         expect.true(isinstance(got, list) and all(isinstance(row, dict) and "model" in row for row in got), "it must return a list of dicts", got=got)
-        expect.equal([row["model"] for row in got], ["early", "z", "a", "late"])
+        expect.equal([row["model"] for row in got], ["early", "m", "z", "a", "late"])
 
     def test_nothing_builds_on_the_future(self, submission):
         """A card that builds on a model of the same or a later month, on itself, or on an unknown one raises ValueError."""
         older, newer = card("old", "2001-03", "all", "translation"), card("new", "2001-04", "all", "translation", "old")
         got = submission.timeline([newer, older])
         expect.true(isinstance(got, list) and len(got) == 2, "a card may build on one published a month earlier, wherever it stands in the list", got=got)
-        for cards in ([card("a", "2001-03", "all", "translation", "b")], [card("a", "2001-03", "all", "translation", "a")],
-                      [older, card("b", "2001-03", "all", "translation", "old")], [older, card("b", "2000-12", "all", "translation", "old")],
-                      [older, newer, card("b", "2002-01", "all", "translation", "old", "nobody")]):
-            expect.raises("ValueError", submission.timeline, cards)
+        for cards, why in (([card("a", "2001-03", "all", "translation", "b")], "a builds on b, which is not among the cards"),
+                           ([card("a", "2001-03", "all", "translation", "a")], "a builds on itself"),
+                           ([older, card("b", "2001-03", "all", "translation", "old")], "b builds on old, which is of the same month"),
+                           ([older, card("b", "2000-12", "all", "translation", "old")], "b builds on old, which is of a later month"),
+                           ([older, newer, card("b", "2002-01", "all", "translation", "old", "nobody")], "b builds on old and on nobody, which is not among the cards"),
+                           ([older, newer, card("b", "2002-01", "all", "translation", "nobody", "old")], "b builds on nobody, which is not among the cards, and on old")):
+            expect.raises("ValueError", submission.timeline, cards, why=why)
 
     def test_leaves_the_cards_alone(self, submission):
         """The cards and their order are the same after the call as before; no cards give an empty list."""
@@ -293,6 +323,8 @@ CURVES = {"plain": ([(0, 4.0), (100, 2.0)], [(0, 3.0), (100, 1.0)], 2.5), "at a 
           "up and down": ([(0, 5.0), (10, 2.0), (20, 4.0), (30, 1.0)], [(0, 4.0), (8, 1.0), (9, 3.0), (10, 0.5)], 2.5),
           "a loss": ([(0, 2.0), (10, 1.0)], [(0, 5.0), (90, 1.0)], 1.5), "only tuned": ([(0, 4.0), (10, 3.0)], [(0, 4.0), (10, 1.0)], 2.0),
           "only scratch": ([(0, 4.0), (10, 1.0)], [(0, 4.0), (10, 3.0)], 2.0), "neither": ([(0, 4.0), (10, 3.0)], [(0, 4.0), (10, 3.0)], 2.0),
+          "no gain": ([(0, 4.0), (10, 2.0)], [(0, 4.0), (10, 2.0)], 3.0),
+          "three crossings": ([(0, 5.0), (10, 2.0), (20, 4.0), (30, 1.5), (40, 4.5), (50, 1.0)], [(0, 4.0), (20, 1.0)], 2.5),
           "at once": ([(3, 1.0), (10, 0.5)], [(1, 0.2)], 2.0), "just so": ([(0, 4.0), (10, 2.0)], [(0, 3.0), (5, 2.0)], 2.0)}
 
 
@@ -318,9 +350,9 @@ class TestPretrainingGain(Exercise, id="history-pretraining-gain"):
             target = dice.uniform(0.5, 4)
             expect.close(submission.pretraining_gain(*curves, target), gain_by_hand(*curves, target), atol=1e-4)
 
-    @pytest.mark.parametrize("name", ["up and down", "a loss", "at once", "just so"])
+    @pytest.mark.parametrize("name", ["up and down", "three crossings", "a loss", "no gain", "at once", "just so"])
     def test_the_first_time_counts(self, submission, name):
-        """The first crossing counts, a gain may be negative, at the target is enough, and a curve may be there from the start."""
+        """The first crossing counts, a gain may be negative or 0.0, at the target is enough, and a curve may be there from the start."""
         expect.close(submission.pretraining_gain(*CURVES[name]), gain_by_hand(*CURVES[name]), atol=1e-6)
 
     @pytest.mark.parametrize("name", ["only tuned", "only scratch", "neither"])

@@ -329,8 +329,8 @@ class TestEmbeddingLookup(Exercise, id="embedding-lookup"):
         """The vectors are exactly the table's, in its dtype."""
         table = torch.randn(6, 3, generator=rng, dtype=torch.float64).to(dtype)
         got = submission.embedding_lookup(table, torch.tensor([5, 2]))
+        expect.true(getattr(got, "dtype", None) == dtype, f"the result must be {dtype}, as the table is", got=got)
         expect.close(got, table[[5, 2]], atol=0.0, rtol=0.0)
-        expect.true(got.dtype == dtype, f"the result must be {dtype}", got=got)
 
     def test_gradients_reach_the_rows(self, submission, rng):
         """The rows that were fetched are trained, a row that was fetched twice by the sum, the others not at all."""
@@ -360,6 +360,8 @@ def check_neighbours(got, vector, table, k):
     """Right rows, right cosines, best first. Rows of equal cosine may change places."""
     expect.true(isinstance(got, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in got),
                 "the result must be a list of pairs (row, cosine)", got=got)
+    expect.true(all(isinstance(row, int) and isinstance(cosine, int | float) for row, cosine in got),
+                "rows and cosines must be plain Python numbers", got=got, why=".tolist() or .item() makes them out of tensors")
     others = {row: cosine_by_hand(vector, table[row]) for row in range(len(table)) if not torch.equal(table[row], vector)}
     want = sorted(others.items(), key=lambda pair: -pair[1])[:k]
     rows, cosines = [int(row) for row, _ in got], [float(cosine) for _, cosine in got]
@@ -411,6 +413,8 @@ class TestCosineNeighbours(Exercise, id="embedding-neighbours"):
         table = torch.tensor([[3.0, 4.0], [5.0, 0.0], [4.0, 3.0], [0.1, 0.7], [4.0, 3.0], [3.0, -4.0]])
         for k in (1, 2, 3, 5):
             check_neighbours(submission.cosine_neighbours(table[0].clone(), table, k), table[0], table, k)
+        vector = table[0] * 1.00001  # nearly equal is not equal
+        check_neighbours(submission.cosine_neighbours(vector, table, 2), vector, table, 2)
 
     def test_a_vector_from_elsewhere_loses_no_neighbour(self, submission, rng):
         """If the vector is not in the table, the best row stays in the result."""

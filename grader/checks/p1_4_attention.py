@@ -19,6 +19,15 @@ def attention_example(shape, rng):
     return q, k, v, mask
 
 
+def gradients_of(function, inputs, *rest):
+    """What a loss on the result sends back to each input; zeros where nothing arrives."""
+    mine = [x.clone().requires_grad_() for x in inputs]
+    result = function(*mine, *rest)
+    if result.requires_grad:
+        result.sin().sum().backward()
+    return [torch.zeros_like(x) if x.grad is None else x.grad for x in mine]
+
+
 class TestScaledDotProductAttention(Exercise, id="attention-scaled-dot-product"):
     def probe(self, submission):
         attention = submission.scaled_dot_product_attention
@@ -28,7 +37,8 @@ class TestScaledDotProductAttention(Exercise, id="attention-scaled-dot-product")
         kept = submission.keep(q)
         outputs = [attention(q, k, v, m) for m in (None, mask, empty)]
         attention(kept, k, v)
-        return *outputs, submission.value(kept), attention(q, k[..., :-1], v), attention(q, k, v[..., :-1, :])
+        large, flow = attention(q * 100, k * 100, v, mask), submission.run(gradients_of, attention, [q, k, v], mask)
+        return *outputs, submission.value(kept), attention(q, k[..., :-1], v), attention(q, k, v[..., :-1, :]), large, flow
 
     @core
     @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_NAMES)
@@ -55,11 +65,26 @@ class TestScaledDotProductAttention(Exercise, id="attention-scaled-dot-product")
     def test_a_query_that_may_read_nothing_gets_zeros(self, submission, rng):
         """A query whose mask row is all False gets zeros, never NaN."""
         q, k, v, mask = attention_example(SHAPES[1], rng)
-        mask[:, 1] = False
+        mask[0, 1], mask[1, 3] = False, False  # another row in each item of the batch
         got = submission.scaled_dot_product_attention(q, k, v, mask)
         want = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).nan_to_num(0.0)
-        want[:, 1] = 0.0
+        want[0, 1], want[1, 3] = 0.0, 0.0
         expect.close(got, want, why="the softmax of a row of only -inf is NaN")
+
+    def test_masked_scores_may_be_the_largest(self, submission, rng):
+        """A forbidden key gets no share even where its score is in the thousands."""
+        q, k, v, mask = attention_example(SHAPES[1], rng)
+        got = submission.scaled_dot_product_attention(q * 100, k * 100, v, mask)
+        expect.close(got, F.scaled_dot_product_attention(q * 100, k * 100, v, attn_mask=mask), atol=1e-3,
+                     why="a finite number in place of minus infinity can lose against a large score")
+
+    def test_gradients_flow(self, submission, rng):
+        """A loss on the result sends the right gradients to q, k and v."""
+        q, k, v, mask = attention_example(SHAPES[1], rng)
+        got = submission.run(gradients_of, submission.scaled_dot_product_attention, [q, k, v], mask)
+        mine = [x.clone().requires_grad_() for x in (q, k, v)]
+        F.scaled_dot_product_attention(*mine, attn_mask=mask).sin().sum().backward()
+        expect.close(got, [x.grad for x in mine], atol=1e-4, why="detach() and no_grad() cut the gradient: nothing below could learn")
 
     def test_leaves_its_arguments_alone(self, submission, rng):
         """q, k, v and mask are the same after the call as before."""
@@ -102,7 +127,8 @@ class TestHeads(Exercise, id="attention-heads"):
     def probe(self, submission):
         x, y = torch.arange(2 * 3 * 8.0).reshape(2, 3, 8), torch.arange(2 * 4 * 3 * 2.0).reshape(2, 4, 3, 2)
         return (submission.split_heads(x, 4), submission.split_heads(x, 1), submission.split_heads(x, 3), submission.merge_heads(y),
-                submission.run(split_transposed, submission.split_heads, torch.arange(2 * 6 * 3.0).reshape(2, 6, 3)))
+                submission.run(split_transposed, submission.split_heads, torch.arange(2 * 6 * 3.0).reshape(2, 6, 3)),
+                submission.run(gradients_of, submission.split_heads, [x], 4), submission.run(gradients_of, submission.merge_heads, [y]))
 
     @core
     @pytest.mark.parametrize("heads", [2, 3, 6])
@@ -128,6 +154,17 @@ class TestHeads(Exercise, id="attention-heads"):
         x = torch.randn(2, 12, 5, generator=rng)
         expect.equal(submission.run(split_transposed, submission.split_heads, x), cut_by_hand(x.transpose(1, 2), 3))
 
+    def test_merging_works_on_tensors_that_are_not_contiguous(self, submission, rng):
+        """Heads whose numbers lie in another order in memory are glued like any other."""
+        x = torch.randn(2, 5, 3, 4, generator=rng)  # (B, T, H, D), swapped on the far side
+        expect.equal(submission.run(merge_swapped, submission.merge_heads, x), x.reshape(2, 5, 12))
+
+    def test_gradients_flow(self, submission, rng):
+        """A loss on the result sends a gradient back through both functions."""
+        x, y = torch.randn(2, 3, 8, generator=rng), torch.randn(2, 4, 3, 2, generator=rng)
+        got = submission.run(gradients_of, submission.split_heads, [x], 4) + submission.run(gradients_of, submission.merge_heads, [y])
+        expect.close(got, [x.cos(), y.cos()], why="detach() cuts the gradient")
+
     def test_refuses_a_width_that_does_not_divide(self, submission):
         """A width that is no multiple of the number of heads raises ValueError."""
         expect.raises("ValueError", submission.split_heads, torch.zeros(1, 2, 10), 4)
@@ -135,6 +172,10 @@ class TestHeads(Exercise, id="attention-heads"):
 
 def split_transposed(split, x):
     return split(x.transpose(1, 2), 3)
+
+
+def merge_swapped(merge, x):
+    return merge(x.transpose(1, 2))
 
 
 def reference_multi_head(x, weights, heads):
@@ -155,7 +196,7 @@ NAMES = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 def loaded_layer(submission, weights, heads):
     layer = submission.MultiHeadAttention(weights[0].shape[0], heads)
-    layer.load_state_dict({f"{name}.weight": w for name, w in zip(NAMES, weights, strict=True)})
+    layer.load_state_dict({f"{name}.weight": w for name, w in zip(NAMES, weights, strict=True)}, strict=False)  # a mask kept as a buffer is fine
     return layer
 
 
@@ -169,7 +210,8 @@ class TestMultiHeadAttention(Exercise, id="attention-multi-head"):
         weights = [torch.randn(6, 6, generator=rng) for _ in NAMES]
         x = torch.randn(2, 5, 6, generator=rng)
         layer = loaded_layer(submission, weights, 3)
-        return (layer(x), loaded_layer(submission, weights, 1)(x), submission.run(parameter_shapes, submission.MultiHeadAttention(6, 3)),
+        long = torch.randn(1, 70, 6, generator=rng)
+        return (layer(x), layer(x * 30), layer(long)[:, -3:], loaded_layer(submission, weights, 1)(x), submission.run(parameter_shapes, submission.MultiHeadAttention(6, 3)),
                 submission.MultiHeadAttention(6, 4))
 
     @core
@@ -179,6 +221,12 @@ class TestMultiHeadAttention(Exercise, id="attention-multi-head"):
         weights = [torch.randn(width, width, generator=rng) / width**0.5 for _ in NAMES]
         x = torch.randn(2, 5, width, generator=rng)
         expect.close(loaded_layer(submission, weights, heads)(x), reference_multi_head(x, weights, heads))
+
+    def test_large_scores_and_long_texts(self, submission, rng):
+        """Scores in the hundreds and a text of 300 tokens work like small ones."""
+        weights = [torch.randn(4, 4, generator=rng) * size for size in (30, 30, 1, 1)]
+        for x in (torch.randn(2, 5, 4, generator=rng), torch.randn(1, 300, 4, generator=rng) / 10):
+            expect.close(loaded_layer(submission, weights, 2)(x), reference_multi_head(x, weights, 2), atol=1e-2, rtol=1e-2)
 
     def test_the_future_changes_nothing(self, submission, rng):
         """Changing token t leaves the results of all tokens before it exactly as they were."""
@@ -219,7 +267,8 @@ class TestNorms(Exercise, id="attention-norms"):
         w, b = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([0.1, 0.0, 0.3])
         kept = submission.keep(x)
         submission.layer_norm(kept, w, b)
-        return (submission.value(kept), submission.layer_norm(x, w, b), submission.rms_norm(x, w), submission.layer_norm(x, w, b, 0.1), submission.rms_norm(x, w, 0.1),
+        return (submission.layer_norm(x + 1000, w, b), submission.run(gradients_of, submission.layer_norm, [x], w, b),
+                submission.run(gradients_of, submission.rms_norm, [x], w), submission.value(kept), submission.layer_norm(x, w, b), submission.rms_norm(x, w), submission.layer_norm(x, w, b, 0.1), submission.rms_norm(x, w, 0.1),
                 submission.layer_norm(x[0, 0], w, b), submission.rms_norm(x[0, 0], w))
 
     @core
@@ -247,6 +296,23 @@ class TestNorms(Exercise, id="attention-norms"):
             centred = wide - wide.mean(-1, keepdim=True)
             expect.close(submission.layer_norm(x, one, zero, eps), (centred / (centred.pow(2).mean(-1, keepdim=True) + eps).sqrt()).float(), atol=1e-6)
             expect.close(submission.rms_norm(x, one, eps), (wide / (wide.pow(2).mean(-1, keepdim=True) + eps).sqrt()).float(), atol=1e-6)
+
+    def test_a_large_mean_does_not_hurt(self, submission, rng):
+        """Numbers around 1000 lose no precision: the mean is taken away before squaring."""
+        x = torch.randn(3, 6, generator=rng) + 1000
+        wide = x.double()
+        want = ((wide - wide.mean(-1, keepdim=True)) / (wide.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()).float()
+        expect.close(submission.layer_norm(x, torch.ones(6), torch.zeros(6)), want, atol=2e-2)
+
+    def test_gradients_flow(self, submission, rng):
+        """A loss on the result sends the right gradient to x."""
+        x, w, b = torch.randn(3, 5, generator=rng), torch.randn(5, generator=rng), torch.randn(5, generator=rng)
+        mine = x.clone().requires_grad_()
+        F.layer_norm(mine, (5,), w, b, 1e-5).sin().sum().backward()
+        expect.close(submission.run(gradients_of, submission.layer_norm, [x], w, b), [mine.grad], atol=1e-4, why="detach() cuts the gradient")
+        other = x.clone().requires_grad_()
+        (other / (other.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt() * w).sin().sum().backward()
+        expect.close(submission.run(gradients_of, submission.rms_norm, [x], w), [other.grad], atol=1e-4, why="detach() cuts the gradient")
 
     def test_tokens_do_not_mix(self, submission, rng):
         """Each token is normalised by itself: another token in the batch changes nothing."""
@@ -296,7 +362,7 @@ class TestTransformerBlock(Exercise, id="attention-block"):
         block = submission.TransformerBlock(layers[0], layers[1], layers[2], layers[3])
         x = torch.tensor([[[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]]])
         kept = submission.keep(x)
-        return block(x), block(kept), submission.value(kept), submission.run(named_shapes, block)
+        return block(x), block(kept), submission.value(kept), submission.run(named_shapes, block), submission.run(gradients_of, block, [x])
 
     @core
     def test_two_steps_each_behind_its_norm(self, submission, rng, dice):
@@ -313,6 +379,15 @@ class TestTransformerBlock(Exercise, id="attention-block"):
         x = torch.randn(2, 3, 4, generator=rng)
         block = submission.TransformerBlock(layers[0], layers[1], layers[2], layers[3])
         expect.close(block(x), x, why="nothing but additions may stand between input and output")
+
+    def test_gradients_flow(self, submission, rng, dice):
+        """A loss on the result sends a gradient to x, through both steps and past them."""
+        layers = submission.run(four_layers, 4, dice.randrange(10**6))
+        x = torch.randn(2, 3, 4, generator=rng)
+        mine = x.clone().requires_grad_()
+        by_hand(mine, submission.run(weights_of, layers)).sin().sum().backward()
+        block = submission.TransformerBlock(layers[0], layers[1], layers[2], layers[3])
+        expect.close(submission.run(gradients_of, block, [x]), [mine.grad], atol=1e-4, why="detach() and no_grad() cut the gradient")
 
     def test_its_modules_are_its_own(self, submission):
         """The parameters of all four modules are parameters of the block, under the names in the docstring."""
@@ -344,6 +419,14 @@ def residual(tokens, V):
     return torch.cat([here, before], -1)
 
 
+def opposites():
+    """A stream in which every key is the opposite of every query: all allowed scores are far below zero."""
+    x = torch.ones(1, 3, 8)
+    x[..., 4:] = -1.0
+    x[0, 1, 0], x[0, 2, 1] = 2.0, 3.0
+    return x
+
+
 def induction_by_hand(x, V, strength):
     scores = strength * x[..., :V].double() @ x[..., V:].double().mT
     past = torch.ones(x.shape[1], x.shape[1]).tril().bool()
@@ -354,7 +437,9 @@ class TestInductionHead(Exercise, id="attention-induction"):
     def probe(self, submission):
         tokens = torch.tensor([[0, 1, 2, 0, 1, 1, 3]])
         dense = torch.linspace(-1, 1, 2 * 3 * 8).reshape(2, 3, 8).sin()
-        return (submission.InductionHead(4)(residual(tokens, 4)), submission.InductionHead(4, strength=2.0)(residual(tokens, 4)),
+        return (submission.InductionHead(4, strength=1000.0)(residual(torch.tensor([[0, 1, 2, 3, 0]]), 4)),
+                submission.InductionHead(4, strength=1000.0)(opposites()),
+                submission.InductionHead(4)(residual(tokens, 4)), submission.InductionHead(4, strength=2.0)(residual(tokens, 4)),
                 submission.InductionHead(4, strength=1.0)(dense))
 
     @core
@@ -371,6 +456,12 @@ class TestInductionHead(Exercise, id="attention-induction"):
         """The shares are the causal softmax of strength times query times key, with no other scaling."""
         tokens = torch.randint(4, (2, 9), generator=rng)
         expect.close(submission.InductionHead(4, strength)(residual(tokens, 4)), induction_by_hand(residual(tokens, 4), 4, strength), atol=1e-4)
+
+    def test_a_strength_of_a_thousand_is_no_trouble(self, submission, rng):
+        """A very large strength gives shares, not NaN, and no future match takes any."""
+        tokens = torch.randint(3, (2, 12), generator=rng)
+        for x, V in ((residual(tokens, 3), 3), (opposites(), 4)):
+            expect.close(submission.InductionHead(V, strength=1000.0)(x), induction_by_hand(x, V, 1000.0), atol=1e-4)
 
     def test_is_one_attention_head_on_any_stream(self, submission, rng):
         """On numbers that are not one-hot it is still attention with fixed matrices."""

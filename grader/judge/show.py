@@ -48,7 +48,7 @@ def _tensor(value: torch.Tensor) -> str:
         return f"{kind} tensor: {value.item():.6g}" if value.is_floating_point() else f"{kind} tensor: {value.item()}"
     numbers = np.array2string(value.detach().float().numpy(), precision=4, threshold=NUMBERS, edgeitems=2, suppress_small=True) \
         if value.is_floating_point() else np.array2string(value.detach().numpy(), threshold=NUMBERS, edgeitems=2)
-    return f"{kind} tensor {_shape(tuple(value.shape))}: {_cut(' '.join(numbers.split()).replace('[ ', '['))}"
+    return f"{kind} tensor {_shape(tuple(value.shape))}: {_cut(' '.join(numbers.split()).replace('[ ', '[').replace(' ]', ']'))}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from handbook.models import cache_dir
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException, WebDriverException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, TimeoutException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -139,7 +139,7 @@ class Screen:
         def attempt(_: Any) -> Any:
             try:
                 return condition()
-            except StaleElementReferenceException:
+            except (StaleElementReferenceException, NoSuchElementException):
                 return None
 
         try:
@@ -187,7 +187,7 @@ class NotebookPage(Screen):
         self.ids = [cell["id"] for cell in table["cells"]]
         self.open(f"lab/tree/{path}?reset")
         self.until(lambda: len(self.driver.find_elements(By.CSS_SELECTOR, ".jp-Notebook .jp-Cell")) >= len(self.ids), "all cells", seconds=60)
-        self.one(".jp-Notebook-ExecutionIndicator[data-status='idle']", seconds=60)
+        self.one("#jp-main-statusbar", "Python 3 (ipykernel) | Idle", seconds=60)  # earlier, a run would ask which kernel to take
 
     def cell(self, name: str) -> WebElement:
         """The cell with this id, brought into view."""
@@ -209,8 +209,8 @@ class NotebookPage(Screen):
 
     def run(self, name: str, *, seconds: float = 60) -> str:
         """Run one cell and wait until it has been run. Its output as HTML."""
-        before = self._prompt(name)
         self.until(lambda: self._enter(name), f"the cursor in {name}")
+        before = self._prompt(name)
         self._keys(Keys.CONTROL, Keys.ENTER)
         self.until(lambda: self._prompt(name) not in (before, "[*]:"), f"the end of {name}", seconds=seconds)
         return self.output(name)
@@ -228,6 +228,8 @@ class NotebookPage(Screen):
         return str(self.cell(name).find_element(By.CSS_SELECTOR, ".jp-InputPrompt").get_attribute("textContent"))
 
     def _enter(self, name: str) -> bool:
+        for folded in self.cell(name).find_elements(By.CSS_SELECTOR, ".jp-InputPlaceholder"):
+            folded.click()
         editor = self.cell(name).find_element(By.CSS_SELECTOR, ".cm-content")
         with contextlib.suppress(WebDriverException):
             editor.click()

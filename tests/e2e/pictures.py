@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import io
 import json
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from PIL import Image
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
 from grader import paths
 from tests.e2e.browser import NotebookPage, copy_course, missing_programs, running_browser, running_lab
@@ -21,6 +19,7 @@ FOLDER = paths.COURSE / "site" / "pictures"
 STEM, PART = "p1_4_attention", "part1_introduction"
 NOTEBOOK = f"exercises/{PART}/{STEM}.ipynb"
 PROGRESS = {"attention-scaled-dot-product": 3, "attention-causal-mask": 1, "attention-heads": 2}  # an exercise and its points
+MISTAKE = "The scores are not divided by the square root of D."
 WRONG = '''\
 import torch
 from torch import Tensor
@@ -36,7 +35,7 @@ def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor |
 TIDY = """
 const style = document.createElement("style");  // what of Lab's own furniture says nothing in a picture
 style.textContent = `.jp-cell-toolbar, .jp-Notebook-footer, .jp-SideBar.jp-mod-right, .cm-cursorLayer {visibility: hidden !important}
-                     .jp-Notebook .jp-Cell {border-color: transparent !important}`;
+                     .jp-Notebook .jp-Cell {border-color: transparent !important} .jp-Collapser-child {opacity: 0}`;
 document.head.append(style);
 for (const editor of document.querySelectorAll(".cm-scroller")) editor.scrollLeft = 0;
 document.activeElement.blur();
@@ -44,26 +43,28 @@ document.activeElement.blur();
 
 
 def lesson(page: NotebookPage) -> bytes:
-    """The top of a lesson: what it is about, and a picture out of the real model."""
+    """A section of a lesson: its heading, the demonstration, and the picture out of the real model."""
     page.open_notebook(NOTEBOOK)
-    contents(page)
+    page.click("[data-id='table-of-contents']")
+    page.one(".jp-TableOfContents-content")
     page.run(f"setup-{STEM}")
-    first = page.ids[page.ids.index(f"setup-{STEM}") + 1]
-    page.run(first, seconds=180)
-    page.until(lambda: page.cell(first).find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output img"), "the picture")
-    return shot(page, first)
+    page.run(after(page, f"setup-{STEM}"), seconds=180)  # loads the model
+    heading = next(name for name in page.ids if "Several questions at once" in page.cell(name).text)
+    page.run(after(page, heading), seconds=60)
+    page.until(lambda: page.cell(after(page, heading)).find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output img"), "the picture")
+    return shot(page, heading)
 
 
 def card(page: NotebookPage) -> bytes:
-    """A wrong answer and the card that names its mistake, nothing around them."""
+    """The card that names the mistake of a wrong answer, and the call that it comes from."""
     exercise = "attention-scaled-dot-product"
     page.open_notebook(NOTEBOOK)
     page.run(f"setup-{STEM}")
     page.write(exercise, WRONG)
     page.run(exercise)
-    page.run(f"{exercise}-check")
+    assert MISTAKE in page.run(f"{exercise}-check"), f"the card does not say {MISTAKE!r}; run `grader mutants {STEM}` and try again"
     page.driver.execute_script(TIDY)
-    return clip(page, page.cell(exercise), page.cell(f"{exercise}-check"))
+    return bytes(page.cell(f"{exercise}-check").screenshot_as_png)
 
 
 def start(page: NotebookPage) -> bytes:
@@ -78,25 +79,16 @@ def start(page: NotebookPage) -> bytes:
 PICTURES: dict[str, Callable[[NotebookPage], bytes]] = {"lesson": lesson, "card": card, "start": start}
 
 
-def contents(page: NotebookPage) -> None:
-    """Show the table of contents instead of the files."""
-    page.click("[data-id='table-of-contents']")
-    page.one(".jp-TableOfContents-content")
+def after(page: NotebookPage, name: str) -> str:
+    """The id of the cell after this one."""
+    return str(page.ids[page.ids.index(name) + 1])
 
 
 def shot(page: NotebookPage, name: str) -> bytes:
-    """The whole window, with this cell in the middle and no cell marked."""
+    """The whole window, with this cell at the top and no cell marked."""
     page.driver.execute_script(TIDY)
-    page.cell(name)
+    page.driver.execute_script("arguments[0].scrollIntoView()", page.cell(name))
     return bytes(page.driver.get_screenshot_as_png())
-
-
-def clip(page: NotebookPage, first: WebElement, last: WebElement) -> bytes:
-    """From the top of one cell to the end of another, however long that is."""
-    begin, end = (page.driver.execute_script("const r = arguments[0].getBoundingClientRect(); return [r.left, r.top, r.width, r.bottom]", cell)
-                  for cell in (first, last))
-    area = {"x": begin[0], "y": begin[1], "width": begin[2], "height": end[3] - begin[1], "scale": 1}
-    return base64.b64decode(page.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": area, "captureBeyondViewport": True})["data"])
 
 
 def save(path: Path, data: bytes) -> Path:
@@ -120,7 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pictures-") as home, running_lab(copy_course(Path(home), STEM)) as lab:
         lab.set("apputils-extension/themes", theme=f"JupyterLab {chosen.theme}")
         for name in chosen.names or PICTURES:
-            with running_browser(lab, width=1200, height=1043) as page:
+            with running_browser(lab, width=1200, height=1023) as page:
                 print(save(chosen.to / f"{name}.png", PICTURES[name](page)))
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from grader import paths
+from grader.card import Card
 from grader.course import find_exercise, find_lesson
+from grader.judge.outcome import CheckResult, Outcome, Verdict
 
 pytest.importorskip("selenium", reason="needs selenium, which `make test` installs")
 from tests.e2e.browser import Lab, NotebookPage, copy_course, missing_programs, run_grader, running_browser, running_lab
@@ -81,6 +83,23 @@ def test_validate_accepts_our_answers(page: NotebookPage, lab: Lab) -> None:
     shutil.copy(lab.root / "solutions" / PART / f"{STEM}.ipynb", lab.root / "mine.ipynb")
     page.open_notebook("mine.ipynb")
     assert page.validate().strip() == "Success! Your notebook passes all the tests."
+
+
+def test_a_card_keeps_its_look_where_the_notebook_is_not_trusted(page: NotebookPage, lab: Lab) -> None:
+    missed = CheckResult("test", "A sentence.", Outcome.FAILED, problem="a problem", call="f(1)")
+    card = Card(find_exercise(EXERCISE), Verdict(EXERCISE, 0.0, 1.0, Outcome.FAILED, (missed,), mistake=MISTAKE), progress=(1, 7))
+    output = {"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": {"text/html": card.html(), "text/plain": "0.00"}}
+    cell = {"cell_type": "code", "id": "card", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    table = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (lab.root / "sent-by-mail.ipynb").write_text(json.dumps(table), encoding="utf-8")
+    page.open_notebook("sent-by-mail.ipynb")
+    shown = page.one(".jp-OutputArea-output > div", MISTAKE)
+    assert shown.value_of_css_property("border-left-color") in ("rgb(213, 94, 0)", "rgba(213, 94, 0, 1)")
+    assert [part.value_of_css_property("display") for part in shown.find_elements("css selector", "details[open] > div")] == ["grid"]
+    assert len(shown.find_elements("css selector", "details")) == 4
+    page.click(".jp-OutputArea-output summary", "Hint 1")
+    page.one(".jp-OutputArea-output", find_exercise(EXERCISE).hints[0])
 
 
 @pytest.fixture(scope="module")

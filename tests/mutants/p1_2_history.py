@@ -8,15 +8,19 @@ from grader.mutation import edit, edit_variant, mutant, variant
 TRAIN = "history-ngram-train"
 edit(TRAIN, "context_of_n_tokens", "The context is n tokens long; a piece of n tokens has n - 1 tokens of context.",
      ("range(n - 1, len(tokens))", "range(n, len(tokens))"), ("tokens[i - n + 1 : i]", "tokens[i - n : i]"))
-edit(TRAIN, "loses_the_last_token", "The last token of the text is never counted.", ("range(n - 1, len(tokens))", "range(n - 1, len(tokens) - 1)"))
-edit(TRAIN, "loses_the_first_piece", "The first piece of the text is never counted.", ("range(n - 1, len(tokens))", "range(n, len(tokens))"))
+edit(TRAIN, "loses_the_last_token", "The last token of the text is never counted; it ends the last piece.", ("range(n - 1, len(tokens))", "range(n - 1, len(tokens) - 1)"))
+edit(TRAIN, "loses_the_first_piece", "The first piece of the text is never counted; it starts at the first token.", ("range(n - 1, len(tokens))", "range(n, len(tokens))"))
 edit(TRAIN, "pieces_that_do_not_overlap", "The window jumps n tokens at a time; it must move by one.", ("range(n - 1, len(tokens))", "range(n - 1, len(tokens), n)"))
 edit(TRAIN, "counts_once", "Each follower is counted once; repeated ones must add up.", ("after.get(tokens[i], 0) + 1", "1"))
 edit(TRAIN, "context_reversed", "The context is in reverse order; it stands as in the text.", ("tuple(tokens[i - n + 1 : i])", "tuple(reversed(tokens[i - n + 1 : i]))"))
 edit(TRAIN, "context_as_text", "The context is a joined text; it must be a tuple of tokens.", ("tuple(tokens[i - n + 1 : i])", "' '.join(map(str, tokens[i - n + 1 : i]))"))
-edit(TRAIN, "vocabulary_in_order_of_arrival", "The vocabulary is not sorted.", ("sorted(set(tokens))", "list(dict.fromkeys(tokens))"))
+edit(TRAIN, "vocabulary_in_order_of_arrival", "The vocabulary stands in order of arrival; it must be sorted.", ("sorted(set(tokens))", "list(dict.fromkeys(tokens))"))
 edit(TRAIN, "vocabulary_with_repeats", "The vocabulary repeats tokens; each stands in it once.", ("sorted(set(tokens))", "sorted(tokens)"))
-edit(TRAIN, "no_refusal", "n below 1, or fewer than n tokens, must raise ValueError.", ("if n < 1 or len(tokens) < n:", "if False:"))
+edit(TRAIN, "no_refusal", "n below 1, or fewer than n tokens, is accepted; it must raise ValueError.", ("if n < 1 or len(tokens) < n:", "if False:"))
+edit(TRAIN, "lower_case", "Words are turned into lower case; \"The\" and \"the\" are two tokens.",
+     ("    if n < 1 or", "    tokens = [token.lower() if isinstance(token, str) else token for token in tokens]\n    if n < 1 or"))
+edit(TRAIN, "uses_up_the_text", "The list of tokens is emptied on the way; leave it as it came.",
+     ("    return {\"n\": n, \"vocabulary\": sorted(set(tokens)),", "    vocabulary = sorted(set(tokens))\n    tokens.clear()\n    return {\"n\": n, \"vocabulary\": vocabulary,"))
 
 
 @variant(TRAIN, provides="train_ngram")
@@ -47,21 +51,22 @@ TOTAL = "(sum(seen.values()) + k * len(vocabulary))"
 edit(PPL, "unseen_context_crashes", "A context that was never seen stops the function with a KeyError; it has only zero counts.", (SEEN, "counts[tuple(tokens[i - n + 1 : i])]"))
 edit(PPL, "skips_unseen_contexts", "Words in contexts that were never seen are left out; each of them has probability 1/V.",
      (SEEN, SEEN + "\n        if not seen:\n            continue"))
-edit(PPL, "log_of_zero", "k is added to the denominator only, so a word never seen there has probability 0 and its logarithm does not exist.", ("(seen.get(tokens[i], 0) + k)", "seen.get(tokens[i], 0)"))
+edit(PPL, "log_of_zero", "k is added to the denominator only, so a word never seen there has probability 0; add k to its count too.", ("(seen.get(tokens[i], 0) + k)", "seen.get(tokens[i], 0)"))
 edit(PPL, "adds_k_once", "k is added once to the denominator; it is added to each of the V counts, so V times.", (TOTAL, "(sum(seen.values()) + k)"))
 edit(PPL, "counts_only_followers", "The denominator adds k for the words seen in that context only; it must be the whole vocabulary.", (TOTAL, "(sum(seen.values()) + k * max(len(seen), 1))"))
 edit(PPL, "divides_by_all_tokens", "The mean is over all tokens; only those with a full context are predicted.", ("(len(tokens) - n + 1)", "len(tokens)"))
 edit(PPL, "base_two_and_e", "The logarithm is to base 2 but the exponential to base e; they must match.", ("total += math.log(", "total += math.log2("))
 edit(PPL, "forgets_the_exponential", "It returns the mean negative logarithm, the cross-entropy; perplexity is exp of that.", ("return math.exp(-total / (len(tokens) - n + 1))", "return -total / (len(tokens) - n + 1)"))
-edit(PPL, "wrong_sign", "The sign is lost: the result is 1 / perplexity.", ("math.exp(-total", "math.exp(total"))
-edit(PPL, "ignores_k", "k is fixed at 1; the argument is ignored.", ("    total = 0.0", "    k = 1.0\n    total = 0.0"))
-edit(PPL, "accepts_unknown_tokens", "A token outside the vocabulary must raise ValueError.", (" or not vocabulary.issuperset(tokens)", ""))
-edit(PPL, "accepts_k_of_zero", "k of 0 or below must raise ValueError.", ("k <= 0 or ", ""))
+edit(PPL, "wrong_sign", "The sign is lost and the result is 1 / perplexity; perplexity is exp of the negative mean logarithm.", ("math.exp(-total", "math.exp(total"))
+edit(PPL, "ignores_k", "k is fixed at 1; the argument must be used.", ("    total = 0.0", "    k = 1.0\n    total = 0.0"))
+edit(PPL, "accepts_unknown_tokens", "A token outside the vocabulary is accepted; it must raise ValueError.", (" or not vocabulary.issuperset(tokens)", ""))
+edit(PPL, "accepts_k_of_zero", "k of 0 or below is accepted; it must raise ValueError.", ("k <= 0 or ", ""))
+edit(PPL, "grows_the_model", "Contexts that were never seen are written into the model; leave it as it came.", (SEEN, "counts.setdefault(tuple(tokens[i - n + 1 : i]), {})"))
 
 
 @mutant(PPL, provides="ngram_perplexity")
 def multiplies_probabilities(model, tokens, k=1.0):
-    """The probabilities are multiplied: after some hundred words the product is 0. Add logarithms."""
+    """The probabilities are multiplied, and after some hundred words the product is 0; add logarithms."""
     n, V = model["n"], len(model["vocabulary"])
     if k <= 0 or len(tokens) < n or set(tokens) - set(model["vocabulary"]):
         raise ValueError
@@ -90,19 +95,19 @@ edit_variant(PPL, "difference_of_logarithms", "Right: log of the count minus log
              (f"math.log((seen.get(tokens[i], 0) + k) / {TOTAL})", f"math.log(seen.get(tokens[i], 0) + k) - math.log{TOTAL}"))
 
 COUNT = "history-count-parameters"
-edit(COUNT, "counts_tied_embeddings_twice", "A tied output layer is the embedding table itself and must not be counted again.", ("0 if config[\"tied\"] else config", "config"))
+edit(COUNT, "counts_tied_embeddings_twice", "A tied output layer is counted again; it is the embedding table itself.", ("0 if config[\"tied\"] else config", "config"))
 edit(COUNT, "forgets_the_biases", "The biases are forgotten: a linear layer a -> b has b of them, and a norm has C.",
      ("(b if config[\"biases\"] else 0)", "0"), ("2 * C if config[\"biases\"] else C", "C"))
-edit(COUNT, "forgets_the_biases_of_norms", "The biases of the norms are forgotten.", ("2 * C if config[\"biases\"] else C", "C"))
-edit(COUNT, "attention_of_three", "Attention has four linear layers; the one back to C is missing.", (" + linear(inner, C)\n", "\n"))
+edit(COUNT, "forgets_the_biases_of_norms", "The biases of the norms are forgotten; a norm has C of them.", ("2 * C if config[\"biases\"] else C", "C"))
+edit(COUNT, "attention_of_three", "The linear layer of attention back to C is missing; attention has four linear layers.", (" + linear(inner, C)\n", "\n"))
 edit(COUNT, "square_attention", "Attention is counted as C -> C; its inner width is I = heads × width of a head.", ("config[\"d_ff\"], config[\"inner\"]", "config[\"d_ff\"], config[\"d_model\"]"))
-edit(COUNT, "no_cross_attention", "A decoder layer of an encoder-decoder has a second attention, with its norm.", ("(layer + attention + norm)", "layer"))
-edit(COUNT, "forgets_the_third_norm", "A decoder layer of an encoder-decoder has three norms.", ("(layer + attention + norm)", "(layer + attention)"))
-edit(COUNT, "one_stack", "An encoder-decoder has two stacks, each with its final norm and its own relative table.", ("2 if config[\"decoder_layers\"] else 1", "1"))
-edit(COUNT, "forgets_positions", "The tables of positions and segments are missing.", ("(config[\"vocab\"] + config[\"positions\"] + config[\"segments\"])", "config[\"vocab\"]"))
-edit(COUNT, "one_norm_a_layer", "A layer has two norms.", ("+ 2 * norm", "+ norm"))
-edit(COUNT, "bias_on_the_output", "The output layer has no bias, whatever the other layers have.", ("config[\"vocab\"] * C)", "linear(C, config[\"vocab\"]))"))
-edit(COUNT, "buckets_without_heads", "The relative table has buckets × heads numbers.", ("config[\"relative_buckets\"] * config[\"heads\"]", "config[\"relative_buckets\"]"))
+edit(COUNT, "no_cross_attention", "The cross-attention is missing; a decoder layer of an encoder-decoder has a second attention, with its norm.", ("(layer + attention + norm)", "layer"))
+edit(COUNT, "forgets_the_third_norm", "The norm of the cross-attention is missing; a decoder layer of an encoder-decoder has three norms.", ("(layer + attention + norm)", "(layer + attention)"))
+edit(COUNT, "one_stack", "An encoder-decoder is counted as one stack; it has two, each with its final norm and its own relative table.", ("2 if config[\"decoder_layers\"] else 1", "1"))
+edit(COUNT, "forgets_positions", "The tables of positions and segments are missing; each of their rows has C numbers.", ("(config[\"vocab\"] + config[\"positions\"] + config[\"segments\"])", "config[\"vocab\"]"))
+edit(COUNT, "one_norm_a_layer", "One norm a layer is counted; a layer has two.", ("+ 2 * norm", "+ norm"))
+edit(COUNT, "bias_on_the_output", "The output layer is given a bias; it has none, whatever the other layers have.", ("config[\"vocab\"] * C)", "linear(C, config[\"vocab\"]))"))
+edit(COUNT, "buckets_without_heads", "The relative table is counted with one number a bucket; it has buckets × heads numbers.", ("config[\"relative_buckets\"] * config[\"heads\"]", "config[\"relative_buckets\"]"))
 
 
 @variant(COUNT, provides="count_parameters")
@@ -130,13 +135,17 @@ edit(TIME, "sorted_by_name", "The rows are sorted by name; they must be sorted b
 edit(TIME, "sorted_by_year_only", "Only the year is compared; within a year the month decides.", ("key=lambda card: card[\"published\"]", "key=lambda card: card[\"published\"][:4]"))
 edit(TIME, "latest_first", "The latest comes first; it must be the earliest.", ("key=lambda card: card[\"published\"])", "key=lambda card: card[\"published\"], reverse=True)"))
 edit(TIME, "ties_by_name", "Cards of the same month are sorted by name; they stay in the order in which they came.", ("card: card[\"published\"])", "card: (card[\"published\"], card[\"model\"]))"))
+edit(TIME, "ties_reversed", "Cards of the same month come out in reverse order; they stay in the order in which they came.",
+     ("sorted(cards, key=lambda card: card[\"published\"])", "sorted(cards, key=lambda card: card[\"published\"], reverse=True)[::-1]"))
+edit(TIME, "checks_the_last_parent_only", "Only the last name in builds_on is checked; every one of them must be among the cards and earlier.",
+     ("for older in card[\"builds_on\"]:", "for older in card[\"builds_on\"][-1:]:"))
 edit(TIME, "swaps_encoder_and_decoder", "Encoder and decoder are swapped: an encoder sees all, a decoder what stands before.",
      ("\"before\": \"decoder\", \"all\": \"encoder\"", "\"before\": \"encoder\", \"all\": \"decoder\""))
 edit(TIME, "spans_are_masked", "Hidden spans are called masked; their objective is span corruption.", ("\"hidden spans\": \"span corruption\"", "\"hidden spans\": \"masked\""))
 edit(TIME, "year_as_text", "The year is a text; it must be an int.", ("int(card[\"published\"][:4])", "card[\"published\"][:4]"))
 edit(TIME, "builds_on_the_same_month", "A model of the same month is accepted; what a model builds on must be from an earlier month.", (">= card[\"published\"]", "> card[\"published\"]"))
-edit(TIME, "builds_on_anything", "What a model builds on is never checked.", ("if older not in dates or dates[older] >= card[\"published\"]:", "if False:"))
-edit(TIME, "unknown_parents_pass", "A model that builds on one that is not among the cards must raise ValueError.", ("older not in dates or dates[older]", "dates.get(older, \"\")"))
+edit(TIME, "builds_on_anything", "What a model builds on is never checked; an unknown or later model must raise ValueError.", ("if older not in dates or dates[older] >= card[\"published\"]:", "if False:"))
+edit(TIME, "unknown_parents_pass", "A model that builds on one that is not among the cards is accepted; it must raise ValueError.", ("older not in dates or dates[older]", "dates.get(older, \"\")"))
 edit(TIME, "sorts_the_cards", "The list of cards is sorted in place; leave it as it came.",
      ("    rows = []", "    cards.sort(key=lambda card: card[\"published\"])\n    rows = []"))
 
@@ -178,15 +187,16 @@ GAIN = "history-pretraining-gain"
 LINE = "x0 + (y0 - target) / (y0 - y) * (x - x0)"
 edit(GAIN, "no_line_between_points", "It takes the point at which the loss is down; the curve crosses the target between two points.", (LINE, "float(x)"))
 edit(GAIN, "takes_the_point_before", "It takes the last point above the target; the curve crosses between that and the next.", (LINE, "float(x0)"))
-edit(GAIN, "wrong_sign", "The sign is the wrong way round: saved is from scratch minus after pretraining.", ("else scratch - tuned", "else tuned - scratch"))
+edit(GAIN, "wrong_sign", "The sign is the wrong way round; saved is from scratch minus after pretraining.", ("else scratch - tuned", "else tuned - scratch"))
 edit(GAIN, "ratio_instead_of_difference", "It returns a ratio; examples saved are a difference.", ("else scratch - tuned", "else scratch / max(tuned, 1e-9)"))
-edit(GAIN, "last_crossing", "It takes the last crossing; the first time counts.",
+edit(GAIN, "last_crossing", "It finds the last crossing, as np.interp over a reversed curve does; the first time counts.",
      ("        before = None\n", "        before, found = None, math.inf\n"), ("                    return float(x)\n", "                    found = float(x)\n                    before = (x, y)\n                    continue\n"),
      ("                return " + LINE, "                if y0 > target:\n                    found = " + LINE),
      ("        return math.inf\n", "        return found\n"))
 edit(GAIN, "below_only", "A loss exactly at the target counts as not reached; at or below reaches it.", ("if y <= target:", "if y < target:"))
 edit(GAIN, "halves_the_step", "It takes the middle between the two points; the straight line says where.", (LINE, "(x0 + x) / 2"))
-edit(GAIN, "zero_when_neither", "If neither curve gets there the answer is None, not a number.", ("return None if", "return 0.0 if"))
+edit(GAIN, "zero_when_neither", "It returns a number if neither curve gets there; the answer is None.", ("return None if", "return 0.0 if"))
+edit(GAIN, "no_gain_is_none", "A gain of exactly 0 becomes None; None is for curves that never get there.", ("else scratch - tuned", "else (scratch - tuned) or None"))
 edit(GAIN, "starts_at_zero", "A curve that is down at its first point is counted as reached at 0 examples; it is that point's examples.", ("return float(x)\n", "return 0.0\n"))
 
 

@@ -28,6 +28,10 @@ edit(ATTENTION, "writes_into_its_input", "The query is scaled in place, which ch
      ("scores = q @ k.transpose(-2, -1)" + SCALE, "scores = q.div_(k.shape[-1] ** 0.5) @ k.transpose(-2, -1)"))
 edit(ATTENTION, "checks_only_the_width", "Keys and values of different length are not refused; the docstring promises a ValueError.",
      (" or k.shape[-2] != v.shape[-2]", ""))
+edit(ATTENTION, "small_negative_number", "A number such as -60 stands for minus infinity, and a large score beats it; only -inf surely ends with share 0.",
+     ('scores.masked_fill(~mask, float("-inf"))', "scores.masked_fill(~mask, -60.0)"),
+     (".nan_to_num(0.0)", "\n    weights = weights if mask is None else weights * mask.any(-1, keepdim=True)"))
+edit(ATTENTION, "cuts_the_gradient", "The result is detached, so nothing below it can learn; gradients must flow to q, k and v.", ("return weights @ v", "return (weights @ v).detach()"))
 edit(ATTENTION, "no_softmax", "The scores are used as shares without a softmax.", (SOFTMAX, "weights = scores / scores.sum(-1, keepdim=True)"))
 
 
@@ -119,6 +123,9 @@ edit(HEADS, "cuts_off_the_rest", "A width that does not divide is cut off; the d
      ('raise ValueError(f"{C} numbers can\'t be cut into {n_heads} equal heads")', "x = x[..., : C - C % n_heads]\n        C = x.shape[-1]"))
 
 
+edit(HEADS, "splits_without_gradient", "The tensor is detached before it is split: nothing below can learn.", (SPLIT, SPLIT.replace("x.reshape", "x.detach().reshape")))
+
+
 @variant(HEADS, provides="split_heads")
 def by_slices(x, n_heads):
     """Right: slices, stacked."""
@@ -155,12 +162,19 @@ edit(MULTI, "forgets_the_output_layer", "o_proj is made but never used.", (OUT, 
 edit(MULTI, "scales_by_model_width", "The scores are divided by the root of C; a head's width is D = C / H.", ("is_causal=True", "is_causal=True, scale=C ** -0.5"))
 edit(MULTI, "keys_as_values", "The keys are used as values too.", (ATTEND, ATTEND.replace("(q, k, v", "(q, k, k")))
 edit(MULTI, "swaps_query_and_key", "Queries and keys are swapped: each token answers instead of asking.", (ATTEND, ATTEND.replace("(q, k, v", "(k, q, v")))
+edit(MULTI, "small_negative_number", "A number such as -50 stands for minus infinity, and a large score in the future beats it.",
+     (ATTEND, "s = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(torch.ones(T, T, dtype=torch.bool).triu(1), -50.0)\n        y = s.softmax(-1) @ v"))
+edit(MULTI, "fixed_longest_text", "The mask is made for 64 tokens at most; any length must work.",
+     (ATTEND, "m = torch.ones(64, 64, dtype=torch.bool).tril()[:T, :T]\n        y = F.scaled_dot_product_attention(q, k, v, attn_mask=m)"))
 edit(MULTI, "has_biases", "The layers have biases; the docstring says bias=False.", ("bias=False) for", "bias=True) for"))
 edit(MULTI, "adds_the_input", "The input is added to the result; the residual belongs to the block, not to the attention layer.", (OUT, OUT + " + x"))
 edit(MULTI, "hides_itself", "The diagonal is masked: a token must read itself too.",
      (ATTEND, "y = F.scaled_dot_product_attention(q, k, v, attn_mask=torch.ones(T, T, dtype=torch.bool).tril(-1)).nan_to_num(0.0)"))
 edit(MULTI, "accepts_any_width", "A width that does not divide is not refused; the docstring promises a ValueError when the layer is made.",
      ("if d_model % n_heads:", "if False:"))
+edit_variant(MULTI, "keeps_its_mask", "Right: the mask is kept as a buffer and made anew for longer texts.",
+             ("self.n_heads = n_heads", "self.n_heads = n_heads\n        self.register_buffer('allowed', torch.ones(8, 8, dtype=torch.bool).tril())"),
+             (ATTEND, "m = self.allowed[:T, :T] if T <= 8 else torch.ones(T, T, dtype=torch.bool).tril()\n        y = F.scaled_dot_product_attention(q, k, v, attn_mask=m)"))
 edit_variant(MULTI, "written_out", "Right: scores, mask and softmax written out.",
              (ATTEND, "s = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(torch.ones(T, T, dtype=torch.bool).triu(1), float('-inf'))\n        y = s.softmax(-1) @ v"))
 
@@ -204,6 +218,9 @@ edit(NORMS, "divides_by_the_variance", "layer_norm divides by the variance; it m
 edit(NORMS, "divides_by_the_length", "rms_norm divides by the root of the sum of squares; it must be the mean of squares.", (RMS, RMS.replace(".mean(", ".sum(")))
 edit(NORMS, "forgets_the_weight", "rms_norm does not use its weight.", (RMS, RMS.removesuffix(" * weight")))
 edit(NORMS, "forgets_the_bias", "layer_norm does not add its bias.", (LN, LN.removesuffix(" + bias")))
+edit(NORMS, "mean_of_squares_minus_square_of_mean", "The variance is computed as mean of squares minus square of the mean, which loses all digits when the mean is large.",
+     ("variance = x.var(-1, keepdim=True, unbiased=False)", "variance = (x.pow(2).mean(-1, keepdim=True) - mean.pow(2)).clamp(min=0)"))
+edit(NORMS, "cuts_the_gradient", "The result of layer_norm is detached: nothing below it can learn.", (LN, "((x - mean) / (variance + eps).sqrt()).detach() * weight + bias"))
 edit(NORMS, "fixed_eps", "eps is written into the code; the argument is ignored.", (LN, LN.replace("eps", "1e-5")), (RMS, RMS.replace("eps", "1e-5")))
 edit(NORMS, "changes_x", "layer_norm changes x in place.", (LN, "x.sub_(mean) / (variance + eps).sqrt() * weight + bias"))
 
@@ -246,6 +263,7 @@ edit(BLOCK, "adds_what_was_normalised", "Each step adds to the normalised x; the
      (STEP_1, "n = self.norm_1(x)\n        x = n + self.attention(n)"), (STEP_2, "n = self.norm_2(x)\n        return n + self.feed_forward(n)"))
 edit(BLOCK, "feed_forward_first", "The two steps run in the wrong order: attention comes first.",
      (STEP_1, "x = x + self.feed_forward(self.norm_2(x))"), (STEP_2, "return x + self.attention(self.norm_1(x))"))
+edit(BLOCK, "blocks_the_straight_road", "x is detached before the first addition: no gradient passes along the straight road.", (STEP_1, "x = x.detach() + self.attention(self.norm_1(x))"))
 edit(BLOCK, "changes_its_input", "x += changes the caller's tensor; write x = x + ….", (STEP_1, "x += self.attention(self.norm_1(x))"))
 edit(BLOCK, "hides_its_modules", "The modules are kept where PyTorch does not find their parameters (a list or tuple); keep each as an attribute of its own.",
      ("self.attention, self.feed_forward = attention, feed_forward\n    self.norm_1, self.norm_2 = norm_1, norm_2".replace("\n    ", "\n        "),
@@ -287,6 +305,9 @@ edit(INDUCTION, "scales_by_width", "The scores are divided by the root of the wi
 edit(INDUCTION, "softmax_over_queries", "The softmax runs over the queries; the shares of one query must sum to one over the keys.", ("dim=-1", "dim=-2"))
 edit(INDUCTION, "hard_choice", "It takes the single best match; the shares are a softmax.",
      ("torch.softmax(scores, dim=-1)", "torch.nn.functional.one_hot(scores.argmax(-1), T).float()"))
+edit(INDUCTION, "finite_mask", "A number such as -500 hides the future, and a large strength beats it; only -inf is safe.", ('float("-inf")', "-500.0"))
+edit(INDUCTION, "exponential_overflows", "exp is taken of the raw scores and overflows at a large strength; take the maximum off first, or use softmax.",
+     ("torch.softmax(scores, dim=-1) @ v", "(scores.exp() / scores.exp().sum(-1, keepdim=True)) @ v"))
 edit(INDUCTION, "fixed_strength", "The strength is fixed at 20; the argument is ignored.", ("self.strength = strength", "self.strength = 20.0"))
 
 
