@@ -24,7 +24,7 @@ test quick: export TOKENIZERS_PARALLELISM = false
 test quick: export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test quick build bench clean python
+.PHONY: help lab setup test quick build bench pictures clean python
 
 help: ## show this list
 	@echo "LLM Engineer's Handbook"
@@ -57,6 +57,10 @@ build: setup ## build the notebooks in solutions/ and exercises/ from course/
 bench: python ## measure what the README claims
 	@$(SETUP) --dev
 	$(RUN) tests/benchmarks.py $(BENCH_FLAGS)
+
+pictures: python ## remake the README's pictures (needs chromium and chromedriver)
+	@$(SETUP) --dev
+	$(RUN) tests/e2e/pictures.py
 
 clean: ## remove the environment, build/ and all caches of this folder (not the models)
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi

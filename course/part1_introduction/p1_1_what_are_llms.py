@@ -3,8 +3,9 @@
 #
 # Somebody starts a story: *Once upon a time, there was a little …*
 # You already have a word in mind, and a second one in case the first is wrong.
-# A language model does exactly this, and nothing else. It reads a text and says how likely every possible next piece is.
-# Below, a real one does it four times in a row: SmolLM2-135M-Instruct, the small model that accompanies this course.
+# A language model of the kind that writes does exactly this, and nothing else. It reads a text and says how likely every possible next piece is.
+# (Lesson p1_5 meets its relatives, which fill gaps instead.)
+# Below, a real one does it four times in a row: SmolLM2-135M-Instruct, the small model that accompanies this course, its weights rounded to 4 bits each to be small.
 # Each time the likeliest piece, in blue, is put at the end of the text.
 
 # %% demo
@@ -351,17 +352,18 @@ write = yours_or_ours("generate", globals(), exercise="generation-loop")
 
 def by_drawing(temperature, p, seed=1):
     dice = torch.Generator().manual_seed(seed)
-    return lambda scores: int(torch.multinomial(distribution(nucleus(scores, p), temperature), 1, generator=dice))
+    return lambda scores: int(torch.multinomial(distribution(nucleus(scores / temperature, p), 1.0), 1, generator=dice))
 
 
-samplers = {"always the best": lambda scores: int(scores.argmax()), "T = 1, p = 0.9": by_drawing(1.0, 0.9), "T = 2, no filter": by_drawing(2.0, 1.0)}
+samplers = {"always the best": lambda scores: int(scores.argmax()), "T = 1, p = 0.9": by_drawing(1.0, 0.9), "T = 1, no filter": by_drawing(1.0, 1.0),
+            "T = 2, no filter": by_drawing(2.0, 1.0)}
 for name, sampler in samplers.items():
     ids = write(lm.next_token_logits, lm.encode("The cat sat on the"), 22, lm.tokenizer.eos_token_id, sampler)
     print(f"{name:>16}: {lm.decode(ids)!r}")
 
 # %% [markdown]
 # Always taking the likeliest token gives text that repeats itself; people do not write the likeliest word each time (Holtzman et al. 2019 measured it).
-# A hot, unfiltered draw finds the tail. The useful settings lie between, and which is best depends on the task.
+# A hot, unfiltered draw finds the tail. (Divide by the temperature first, then filter: the other order keeps another nucleus.) The useful settings lie between, and which is best depends on the task.
 #
 # ## One set of weights, many tasks
 #
@@ -396,10 +398,11 @@ bits_per_character(lm, {
 
 # %% [markdown]
 # English costs it least by far. (Languages also differ in how much one character says, so read the size of the gap, not its decimals.)
-# Two causes come together, and neither cell above can tell them apart:
+# Three causes come together, and neither cell above can tell them apart:
 #
 # - **What it read.** Its model card names one language, English. What it has seen of the others came in by the way.
 # - **How much it can hold.** It has 135 million numbers for everything: grammar, facts, code, and every language.
+# - **How finely it is stored.** This copy keeps 4 bits of each number. What was learned least may suffer most.
 #
 # Is it size, then? To know, one needs models that differ in nothing but size.
 # Brown et al. 2020 (arXiv:2005.14165) trained eight, from 125 million to 175 billion parameters, on the same text, 93% of it English.

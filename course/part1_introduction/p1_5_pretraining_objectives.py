@@ -243,7 +243,7 @@ import math
 def perplexity(token_nll: list[float], counts: list[int]) -> float:
     """Combine the losses of several batches into the perplexity of all their tokens.
 
-    Args: token_nll[i] is the mean surprise a token in batch i, in nats, 0 or more, maybe infinite · counts[i] is its number of tokens.
+    Args: token_nll[i] is the mean surprise a token in batch i, in nats: 0 to 700, or infinite · counts[i] is its number of tokens.
     Returns: exp of the mean surprise over all tokens, each token weighing the same, so that batching makes no difference; 1 or more.
     A batch of 0 tokens is left out, whatever its mean (which is NaN as a rule). An infinite mean of a batch with tokens
         makes the perplexity infinite.
@@ -405,7 +405,7 @@ def t5_spans(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int])
     """Move spans of a text into a target and leave a sentinel in place of each, as T5 does.
 
     Args: ids is one text · spans are (start, end) positions in ids, half-open as in ids[start:end], in any order; they may touch,
-        and each keeps its own sentinel even then · sentinels are used in the order of their list; some may be left over.
+        and each keeps its own sentinel even then (a rule of this course; T5's own code joins spans that touch) · sentinels are used in the order of their list; some may be left over.
     Returns: (inputs, targets), two new lists.
         inputs: the text, with the first span in it replaced by sentinels[0], the next by sentinels[1], and so on.
         targets: for each span, in the order of the text, its sentinel and its tokens; at the end the next unused sentinel.

@@ -276,6 +276,7 @@ class TestPerplexity(Exercise, id="objective-perplexity"):
             submission.perplexity([0.5, math.nan, 2.0], [4, 0, 1]),
             submission.perplexity([1.0, math.inf], [4, 1]),
             submission.perplexity([1.0, math.inf], [4, 0]),
+            submission.perplexity([300.0], [2]),
             submission.perplexity([], []),
             submission.perplexity([1.0], [0]),
             submission.perplexity([1.0, 2.0], [3]),
@@ -322,6 +323,8 @@ class TestPerplexity(Exercise, id="objective-perplexity"):
             math.inf,
             why="infinite surprise must not be dropped",
         )
+        for mean in (60.0, 300.0, 690.0):
+            expect.close(submission.perplexity([mean, mean], [2, 3]), math.exp(mean), rtol=1e-6, why="a large perplexity is still a number")
 
     def test_refuses_what_has_no_mean(self, submission):
         """No tokens at all, lists of different length, or a negative count are a ValueError."""

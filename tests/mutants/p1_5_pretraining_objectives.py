@@ -440,6 +440,14 @@ edit(
 )
 
 
+edit(
+    PERPLEXITY,
+    "caps_the_exponent",
+    "Large means are taken for infinite; up to 700 nats the perplexity is still a number.",
+    ("math.exp(mean)", "(math.exp(mean) if mean < 50 else math.inf)"),
+)
+
+
 @mutant(PERPLEXITY, provides="perplexity")
 def averages_perplexities(token_nll, counts):
     """Each batch is exponentiated first and the perplexities are averaged; average the surprise, then exponentiate once."""
