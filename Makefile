@@ -28,7 +28,7 @@ test quick: export HF_HUB_OFFLINE = 1
 
 help: ## show this list
 	@echo "LLM Engineer's Handbook"
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 	@echo "Variables: PYTHON=$(PYTHON)  VENV=$(VENV)  TORCH=auto|cpu|pypi  LAB_FLAGS=--no-browser  WORKERS=0|2"
 
 lab: setup ## set up if need be, then open the course in JupyterLab
@@ -62,9 +62,15 @@ pictures: python ## remake the README's pictures (needs chromium and chromedrive
 	@$(SETUP) --dev
 	$(RUN) tests/e2e/pictures.py
 
-clean: ## remove the environment, build/ and all caches of this folder (not the models)
+# A class's work in build/: submissions, grades and feedback can't be made again, so `make clean` leaves them.
+KEEP := received submissions submitted autograded feedback intake verdicts aside exchange roster.json gradebook.db gradebook.db-journal
+
+clean: ## remove the environment, caches and what can be built again (not submissions and grades, not the models)
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
-	@rm -rf build .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache
+	@if [ -d build ]; then find build -mindepth 1 -type d -empty -delete; find build -mindepth 1 -maxdepth 1 $(foreach name,$(KEEP),! -name $(name)) -exec rm -rf {} +; fi
+	@if [ -d build ] && ! rmdir build 2>/dev/null; then echo "Kept, because it can't be made again: $$(cd build && echo *) in build/." \
+	  "After \`make setup\`, \`grader release\` goes on from there; remove build/ yourself to end the class."; fi
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 python:

@@ -23,6 +23,21 @@ class Folders:
         return self.build / "release"
 
     @property
+    def received(self) -> Path:
+        """Every file as it came in, by the time of its collection."""
+        return self.build / "received"
+
+    @property
+    def aside(self) -> Path:
+        """Records of a student whose id was wrong, as they were."""
+        return self.build / "aside"
+
+    @property
+    def roster(self) -> Path:
+        """The class's list, as the last `collect --roster` read it."""
+        return self.build / "roster.json"
+
+    @property
     def submitted(self) -> Path:
         return self.build / "submitted"
 

@@ -49,7 +49,8 @@ def check(exercise: str, *, seed: int | None = None) -> Card | Note:
     if verdict.outcome is Outcome.NOT_ATTEMPTED and shell is not None:
         verdict = _with_syntax_error(verdict, namespace, list(shell.user_ns.get("In", ())))
     progress.record(verdict)
-    card = Card(info, verdict, progress.counts(exercise), in_kernel=shell is not None and hasattr(shell, "kernel"))
+    counts = None if progress.grading() else progress.counts(exercise)
+    card = Card(info, verdict, counts, in_kernel=shell is not None and hasattr(shell, "kernel"))
     if os.environ.get("NBGRADER_VALIDATING") and verdict.points < verdict.max_points:
         print(card.summary(), file=sys.stderr)  # Validate shows this; of points alone it says "partial credit", even of none
     return card

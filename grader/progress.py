@@ -27,6 +27,11 @@ def path() -> Path:
     return Path(os.environ.get("HANDBOOK_PROGRESS", ROOT / ".progress.json"))
 
 
+def grading() -> bool:
+    """Whether a whole notebook is being judged, by nbgrader or by `grader check`: then no answer of ours is handed out."""
+    return os.environ.get("NBGRADER_EXECUTION") == "autograde" or bool(os.environ.get("HANDBOOK_GRADING"))
+
+
 def load() -> dict[str, dict[str, Any]]:
     """All records by exercise id. A damaged file is put aside as `.damaged` and an empty record is begun."""
     try:

@@ -89,7 +89,7 @@ def part1(rounds: int) -> Figures:
         rows[lesson.stem] = run_notebook(paths.SOLUTIONS / lesson.part / f"{lesson.stem}.ipynb")
         tell(f"  {lesson.stem}: {rows[lesson.stem]['cpu']:.1f} CPU-s, {rows[lesson.stem]['wall']:.1f} s")
     return {"CPU seconds": sum(row["cpu"] for row in rows.values()), "wall seconds": sum(row["wall"] for row in rows.values()),
-            "lessons": len(rows), "each, CPU seconds": {stem: round(row["cpu"], 1) for stem, row in rows.items()}}
+            **{f"{stem}, CPU seconds": row["cpu"] for stem, row in rows.items()}}
 
 
 def run_notebook(path: Path) -> dict[str, float]:
@@ -126,7 +126,8 @@ def setup(models: str) -> Figures:
         done = subprocess.run([python, "grader/setup_env.py", "--json"], cwd=root, env=env, stdout=subprocess.PIPE, text=True, check=False)
         seconds = time.perf_counter() - began
     answer = json.loads(done.stdout or "{}")
-    return {"seconds": seconds, "worked": answer.get("ok", False), "steps": answer.get("steps", []), "models": models}
+    steps = {f"{row['name']}, seconds": row["seconds"] for row in answer.get("steps", [])}
+    return {"seconds": seconds, "worked": answer.get("ok", False), "models": models, **steps}
 
 
 FIGURES: dict[str, Callable[[int], Figures]] = {"load": load, "check": check, "part1": part1}
@@ -189,7 +190,7 @@ def main() -> None:
     for name, figures in table.items():
         print(name)
         for label, value in figures.items():
-            print(f"  {label:<28} {shown(value)}")
+            print(f"  {label:<46} {shown(value)}")
 
 
 if __name__ == "__main__":

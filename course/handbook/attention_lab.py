@@ -76,7 +76,7 @@ def attention_heads(lm: LanguageModel, text: str, *, layer: int) -> plots.Pictur
             axis.grid(visible=False)  # after the ticks, which would switch it on again
         figure.suptitle(f"Who reads whom in layer {layer} of SmolLM2 (row: query, column: key; bright: large share)")
     return plots.show(figure, alt=f"Nine attention maps of layer {layer}: several heads put most of their share on the first token, "
-                                  "some on the token before.")
+                                  "others on the word before or on one word that matters.")
 
 
 def residual_size_by_layer(lm: LanguageModel, text: str) -> plots.Picture:

@@ -41,7 +41,7 @@ MILESTONES = (
     Milestone("PaLM", "2022-04", 540e9, "decoder", "arXiv:2204.02311, abstract"),
     Milestone("LLaMA-65B", "2023-02", 65e9, "decoder", "arXiv:2302.13971, abstract"),
     Milestone("Llama 3.1", "2024-07", 405e9, "decoder", "arXiv:2407.21783, abstract"),
-    Milestone("SmolLM2-1.7B", "2025-02", 1.7e9, "decoder", "arXiv:2502.02737, abstract; SmolLM2-135M, the model of this course, is a smaller one of them"),
+    Milestone("SmolLM2-1.7B", "2025-02", 1.7e9, "decoder", "arXiv:2502.02737, abstract; this course runs its smallest, 135M"),
 )
 
 

@@ -136,7 +136,8 @@ token_lab.text_shrinks("she sells sea shells by the sea shore", n_merges=7)
 #
 # What comes out of training is the list of merges, in order. It is all that a tokenizer has to remember: SmolLM2's is such a list too, only longer.
 # When two pairs are equally frequent, any rule will do, but there must be one, or two runs give two tokenizers.
-# Ours: the smaller pair wins, as in the `tokenizers` library.
+# Ours: the smaller pair wins. The `tokenizers` library has the same rule on its own ids, which number some bytes differently, the space for one.
+# Others differ again: minbpe takes the pair that it saw first, Stanford's CS336 the greater pair of byte strings.
 
 # %% exercise="bpe-train"
 from handbook.bpe import count_pairs, replace_pair  # our pair_counts and merge, if you would rather not rely on yours
@@ -181,7 +182,7 @@ def train_bpe(text: str, n_merges: int) -> list[tuple[int, int]]:
 
 # %% [markdown]
 # **What it means in the real model.** The `tokenizers` library, on which `transformers` relies, learns the same merges from the same text.
-# (The text below has no spaces: real tokenizers first cut a text into words, and so do not merge across them.)
+# (The text below is small letters only: the library numbers those in the same order as bytes, so that ties fall alike. With spaces they might not.)
 
 # %% demo
 from handbook import bpe
@@ -292,7 +293,7 @@ def decode(ids: list[int], merges: list[tuple[int, int]]) -> bytes:
 
 # %% [markdown]
 # **What it means in the real model.** The next cell takes the merges out of SmolLM2's tokenizer, gives them to your `encode` (ours, while yours does not pass yet),
-# and compares the pieces with those of the real one. (It gets words, not sentences, because the real one first cuts a text into words and digits.)
+# and compares the pieces with those of the real one. It gets words, not sentences: you see why below.
 
 # %% demo
 encode_yours = yours_or_ours("encode", globals(), bpe.encode, exercise="bpe-encode-decode")
@@ -304,6 +305,25 @@ for word in [" tokenization", "strawberry", " unbelievably", "naïve", "안녕",
     print(f"{word!r:>16}  {yours}  {'as SmolLM2 does' if yours == theirs else theirs}")
 
 # %% [markdown]
+# ### Around the merges: cut first, and keep some tokens apart
+#
+# Two more steps belong to a real tokenizer. Before any merge, a fixed rule cuts the text into words, digits and signs (*pre-tokenisation*),
+# and no merge crosses a cut: that keeps "dog", "dog!" and "dog?" from becoming three tokens. Beside the merges stand a few *special tokens*,
+# which mark where a text or a turn of a conversation ends. They are made of no bytes: the tokenizer looks for their names in the text before it cuts.
+#
+# **Predict before you run.** A user types `Bye<|im_end|>`, the name of the token that ends a turn. Is that many tokens, or is it the real mark?
+
+# %% demo
+cuts = lm.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("I'll pay 45 euros, ok?")
+print("cut before any merge:", [piece.replace("Ġ", " ") for piece, _ in cuts])  # Ġ is how this tokenizer writes a space
+print("special tokens:      ", dict(zip(lm.tokenizer.all_special_tokens, lm.tokenizer.all_special_ids, strict=True)))
+print("as it comes:         ", lm.tokens("Bye<|im_end|>"))
+print("as plain text:       ", lm.tokens(lm.tokenizer.encode("Bye<|im_end|>", split_special_tokens=True)))
+
+# %% [markdown]
+# It is the real mark: by default, whoever may write the text may also end the turn and open another, say one of the system. So a program that passes on
+# other people's text encodes it as plain text (`split_special_tokens=True`) and puts the marks around it itself, as ids.
+#
 # ### What a token costs, and whom
 #
 # You pay a language model by the token, and its window is measured in tokens. The next picture cuts the same four everyday sentences,
@@ -486,7 +506,10 @@ token_lab.sentence_similarity(encoder, [
 # ## Which token came first?
 #
 # One thing is missing. Attention, the next lesson, compares every token with every other, and nothing in that comparison says where they stand.
-# Without a position, "dog bites man" and "man bites dog" are the same three vectors. SmolLM2, like most models today, uses *rotary position embeddings*, RoPE (Su et al. 2021, arXiv:2104.09864):
+# Without a causal mask (which hides from each token what comes after it) "dog bites man" and "man bites dog" are then the same three vectors. With the mask some order leaks through,
+# and a model that was trained without positions learns to use it (Haviv et al. 2022, arXiv:2203.16634; Kazemnejad et al. 2023, arXiv:2305.19466).
+#
+# SmolLM2, like most open language models of 2025, says it outright, by *rotary position embeddings*, RoPE (Su et al. 2021, arXiv:2104.09864):
 # it turns each vector by an angle that grows with its position. Like the hands of a clock, some pairs of numbers turn quickly and some slowly:
 
 # %% demo
@@ -525,7 +548,8 @@ def rope(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
         out[..., t, i]       = x[..., t, i] * cos φ - x[..., t, i + D/2] * sin φ
         out[..., t, i + D/2] = x[..., t, i] * sin φ + x[..., t, i + D/2] * cos φ
     positions[t] is the position of vector t: any numbers in any order, also with gaps, repeated or negative.
-    The result has the dtype of x. Compute angles in float32 or better, also where x is float16 or bfloat16.
+    The result has the dtype of x. Compute in float64 where x is float64, and in float32 where it is float32, float16 or bfloat16.
+    Gradients flow to x.
     Raises: ValueError if D is odd, or if positions does not have exactly T numbers.
     Leave the arguments as they came.
 
@@ -539,10 +563,11 @@ def rope(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
     T, D = x.shape[-2:]
     if D % 2 or positions.shape != (T,):
         raise ValueError(f"x {tuple(x.shape)} needs an even width and {T} positions, not {tuple(positions.shape)}")
-    speeds = base ** (-torch.arange(0, D, 2, dtype=torch.float32) / D)  # (D/2,), in radians per position
-    angles = positions.float()[:, None] * speeds  # (T, 1) * (D/2,) -> (T, D/2)
+    kind = torch.promote_types(x.dtype, torch.float32)  # float64 stays, half precision becomes float32
+    speeds = base ** (-torch.arange(0, D, 2, dtype=kind) / D)  # (D/2,), in radians per position
+    angles = positions.to(kind)[:, None] * speeds  # (T, 1) * (D/2,) -> (T, D/2)
     cos, sin = angles.cos(), angles.sin()
-    a, b = x[..., : D // 2].float(), x[..., D // 2 :].float()
+    a, b = x[..., : D // 2].to(kind), x[..., D // 2 :].to(kind)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
     ### END SOLUTION
 
@@ -562,7 +587,8 @@ token_lab.scores_by_position(turn, n=32, seed=0)
 
 # %% [markdown]
 # **What it means in the real model.** The next cell puts your function into every layer of SmolLM2, in place of its own, and measures the *perplexity* on a short news report:
-# between how many equally likely tokens the model hesitates, on average. Then three experiments: all positions shifted by 1000, every token at position 0, and neighbours paired as in the paper.
+# between how many equally likely tokens the model hesitates, on average. (Tokens differ between tokenizers: to compare models that do not share one, count bits per byte of text.)
+# Then three experiments: all positions shifted by 1000, every token at position 0, and neighbours paired as in the paper.
 # **Predict before you run:** which of the four leave the model as good as it was?
 
 # %% demo
@@ -570,13 +596,15 @@ token_lab.positions_swapped(lm, turn, texts.NEWS)
 
 # %% [markdown]
 # Your function is as good as the model's own. The shift changes nothing, because only distances count. Without positions, or with other pairs than in training, the model
-# loses most of what it knows, although every shape fits and nothing raises an error. That is why the convention stands in the docstring.
+# loses most of what it knows, although every shape fits and nothing raises an error. It was trained with RoPE and relies on it; this says nothing about a model that was trained without.
+# And that is why the convention stands in the docstring.
 #
 # ## What to keep
 #
 # - A tokenizer starts from bytes, so nothing is unknown to it; merges, learned in order, make sequences short. Rank decides, when a text is cut.
 # - What is short depends on the text that the tokenizer was trained on. People who write otherwise pay more.
 # - A token is a piece of bytes. Turn bytes into text at the end, never token by token.
+# - Real tokenizers cut before they merge, and have special tokens. Encode other people's text so that it can't bring its own.
 # - An embedding is a row of a table, one for each token, whatever the context. Compare rows by their cosine.
 # - RoPE turns pairs of numbers by position, and so makes scores depend on distance. Pairing and base belong to the weights.
 #

@@ -36,8 +36,8 @@ print("shares without scaling:", torch.softmax(scores, -1).tolist())
 print("shares with 1/sqrt(4): ", torch.softmax(scores / 4**0.5, -1).tolist())
 
 # %% [markdown]
-# **Predict before you run.** Random queries and keys with $d$ independent entries of variance 1 have scores of variance $d$.
-# What happens to the largest share as $d$ grows from 4 to 1024, with and without the scaling? Say it aloud; then run.
+# **Predict before you run.** Random queries and keys with $d$ independent entries of mean 0 and variance 1 have scores of variance $d$ (the same paper, section 3.2.1, footnote).
+# One query meets 16 keys. What happens to the largest share as $d$ grows from 4 to 1024, with and without the scaling? Say it aloud; then run.
 
 # %% demo
 plots.largest_share_by_width(widths=(4, 16, 64, 256, 1024), seed=0)
@@ -99,7 +99,7 @@ prompt = "The capital of France is"
 before = lm.generate(prompt, max_new_tokens=12)
 with with_attention(lm, attention) as calls:
     after = lm.generate(prompt, max_new_tokens=12)
-print(f"library: {before!r}\nyours:   {after!r}\nsame: {before == after}, after {calls.count} calls of your function")
+print(f"library:  {before!r}\nreplaced: {after!r}\nsame: {before == after}, after {calls.count} calls of the function put in")
 
 # %% [markdown]
 # ## The future is not there yet
@@ -154,7 +154,7 @@ for token, size in zip(lm.tokens("The cat sat on the mat"), moved.tolist(), stri
 # %% demo
 from handbook.attention_lab import attention_heads
 
-attention_heads(lm, "The trophy didn't fit in the suitcase because it was too big.", layer=10)
+attention_heads(lm, "The trophy didn't fit in the suitcase because it was too big.", layer=16)
 
 # %% [markdown]
 # Nine heads of one layer, one sentence, nine habits: some read the word before, some the first token, some look for a match.
@@ -168,7 +168,7 @@ print("head 0 of token 0 holds", x[0, 0, :2].tolist(), "and head 0 of token 1 ho
 print("a plain view(1, 2, 2, 2) would give head 0:", x.view(1, 2, 2, 2)[0, 0].tolist())
 
 # %% [markdown]
-# The view puts all of token 0 into head 0. It runs without an error, and the model trains, badly.
+# The view puts all of token 0 into head 0. It runs without an error, the loss even falls, and nothing warns you.
 #
 # ## Exercise: Cut into heads, and glue together again · 2 points · ★★☆
 
@@ -283,7 +283,7 @@ from handbook.attention_lab import residual_size_by_layer
 residual_size_by_layer(lm, "The trophy didn't fit in the suitcase because it was too big.")
 
 # %% [markdown]
-# The median token grows a hundredfold. The first token jumps far higher in the middle layers and falls at the end: such *massive activations* go with the attention
+# The median token grows with nearly every layer. The first token jumps far higher in the middle layers and falls at the end: such *massive activations* go with the attention
 # sink above (Sun et al. 2024, arXiv:2402.17762).
 #
 # Before each layer reads, a *norm* brings every token back to a fixed size. Layer norm takes away the token's mean and divides by its standard deviation;
@@ -352,8 +352,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
 #
 # $$x \leftarrow x + \mathrm{Attention}(\mathrm{norm}_1(x)) \qquad x \leftarrow x + \mathrm{FeedForward}(\mathrm{norm}_2(x))$$
 #
-# The norm stands *before* each step ("pre-norm"), off the straight road, so that gradients reach the bottom unhindered (Xiong et al. 2020, arXiv:2002.04745).
-# The 2017 transformer had it after the addition ("post-norm") and needed a careful warm-up.
+# The norm stands *before* each step ("pre-norm"), off the straight road. The 2017 transformer had it after the addition ("post-norm").
+# Xiong et al. 2020 (arXiv:2002.04745) found that post-norm starts with large gradients near the output and needs a learning-rate warm-up; with pre-norm they could leave it out.
 #
 # ## Exercise: A pre-norm transformer block · 2 points · ★★☆
 
@@ -446,7 +446,7 @@ class InductionHead(nn.Module):
     """One attention head whose weights are set so that it continues repeated sequences.
 
     Args: vocab_size is V; strength multiplies the match of query and key.
-    Call: x (B, T, 2 * V) -> (B, T, V). x[..., :V] says which token stands here, x[..., V:] which token came before it.
+    Call: x (B, T, 2 * V), any numbers, -> (B, T, V). x[..., :V] says which token stands here, x[..., V:] which token came before it.
         The query is what stands here, the key is what came before, the value is what stands here.
         Position t reads positions 0 … t with shares softmax(strength * query · key) and returns that mixture of the values.
         There is no other scaling. Where nothing matches, all scores tie and the shares are equal. strength may be 0 to 1000.

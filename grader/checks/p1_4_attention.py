@@ -22,7 +22,7 @@ def attention_example(shape, rng):
 def gradients_of(function, inputs, *rest):
     """What a loss on the result sends back to each input; zeros where nothing arrives."""
     mine = [x.clone().requires_grad_() for x in inputs]
-    result = function(*mine, *rest)
+    result = function(*(x * 1 for x in mine), *rest)  # no leaves: an answer that writes in place is told so elsewhere
     if result.requires_grad:
         result.sin().sum().backward()
     return [torch.zeros_like(x) if x.grad is None else x.grad for x in mine]
@@ -74,8 +74,9 @@ class TestScaledDotProductAttention(Exercise, id="attention-scaled-dot-product")
     def test_masked_scores_may_be_the_largest(self, submission, rng):
         """A forbidden key gets no share even where its score is in the thousands."""
         q, k, v, mask = attention_example(SHAPES[1], rng)
-        got = submission.scaled_dot_product_attention(q * 100, k * 100, v, mask)
-        expect.close(got, F.scaled_dot_product_attention(q * 100, k * 100, v, attn_mask=mask), atol=1e-3,
+        got = submission.scaled_dot_product_attention(q * 30, k * 30, v, mask)
+        want = F.scaled_dot_product_attention(q.double() * 30, k.double() * 30, v.double(), attn_mask=mask).float()
+        expect.close(got, want, atol=1e-2,
                      why="a finite number in place of minus infinity can lose against a large score")
 
     def test_gradients_flow(self, submission, rng):
@@ -195,7 +196,9 @@ NAMES = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 def loaded_layer(submission, weights, heads):
-    layer = submission.MultiHeadAttention(weights[0].shape[0], heads)
+    width = weights[0].shape[0]
+    layer = submission.MultiHeadAttention(width, heads)
+    expect.equal(submission.run(parameter_shapes, layer), {f"{name}.weight": [width, width] for name in NAMES}, why="name the layers as the docstring does")
     layer.load_state_dict({f"{name}.weight": w for name, w in zip(NAMES, weights, strict=True)}, strict=False)  # a mask kept as a buffer is fine
     return layer
 
@@ -329,11 +332,20 @@ class TestNorms(Exercise, id="attention-norms"):
     def test_leaves_its_arguments_alone(self, submission, rng):
         """x, weight and bias are the same after the call as before."""
         x, w, b = torch.randn(2, 4, generator=rng), torch.randn(4, generator=rng), torch.randn(4, generator=rng)
-        for name, rest in (("layer_norm", (w, b)), ("rms_norm", (w,))):
-            kept = submission.keep(x)
-            got = submission[name](kept, *rest)
+        for name, inputs in (("layer_norm", (x, w, b)), ("rms_norm", (x, w))):
+            kept = [submission.keep(value) for value in inputs]
+            got = submission[name](*kept)
             expect.true(isinstance(got, torch.Tensor), "the result must be a tensor", got=got)
-            expect.equal(submission.value(kept), x, why=f"{name} changed x in place")
+            for title, handle, before in zip(("x", "weight", "bias"), kept, inputs, strict=False):
+                expect.equal(submission.value(handle), before, why=f"{name} changed {title} in place")
+
+    def test_eps_is_a_hundred_thousandth_unless_said(self, submission, rng):
+        """Without an argument eps is 1e-5: on tiny numbers it decides."""
+        x = 1e-3 * torch.randn(3, 8, generator=rng)
+        wide = x.double()
+        centred = wide - wide.mean(-1, keepdim=True)
+        expect.close(submission.layer_norm(x, torch.ones(8), torch.zeros(8)), (centred / (centred.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()).float(), atol=1e-5)
+        expect.close(submission.rms_norm(x, torch.ones(8)), (wide / (wide.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()).float(), atol=1e-5)
 
 
 def four_layers(width, seed):
@@ -362,7 +374,7 @@ class TestTransformerBlock(Exercise, id="attention-block"):
         block = submission.TransformerBlock(layers[0], layers[1], layers[2], layers[3])
         x = torch.tensor([[[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]]])
         kept = submission.keep(x)
-        return block(x), block(kept), submission.value(kept), submission.run(named_shapes, block), submission.run(gradients_of, block, [x])
+        return block(x), block(kept), submission.value(kept), submission.run(named_shapes, block), submission.run(gradients_of, block, [x]), submission.run(are_the_same, block, layers)
 
     @core
     def test_two_steps_each_behind_its_norm(self, submission, rng, dice):
@@ -396,6 +408,12 @@ class TestTransformerBlock(Exercise, id="attention-block"):
         want = sorted(f"{name}.{kind}" for name in ("attention", "feed_forward", "norm_1", "norm_2") for kind in ("bias", "weight"))
         expect.equal(submission.run(named_shapes, block), want)
 
+    def test_uses_the_modules_it_was_given(self, submission):
+        """block.attention and the others are the very modules that were handed over, not copies."""
+        layers = submission.run(four_layers, 3, 0)
+        block = submission.TransformerBlock(layers[0], layers[1], layers[2], layers[3])
+        expect.equal(submission.run(are_the_same, block, layers), [True] * 4)
+
     def test_leaves_its_input_alone(self, submission, rng):
         """x is the same after the call as before."""
         layers = submission.run(four_layers, 3, 0)
@@ -404,6 +422,10 @@ class TestTransformerBlock(Exercise, id="attention-block"):
         got = submission.TransformerBlock(layers[0], layers[1], layers[2], layers[3])(kept)
         expect.true(isinstance(got, torch.Tensor), "the result must be a tensor", got=got)
         expect.equal(submission.value(kept), x, why="use x = x + …, not x += …")
+
+
+def are_the_same(block, layers):
+    return [mine is given for mine, given in zip((block.attention, block.feed_forward, block.norm_1, block.norm_2), layers, strict=True)]
 
 
 def silence(layers):

@@ -16,7 +16,7 @@ COMMANDS = {  # verb: where its command is, and its line in `grader --help`
     "submit": ("grader.cli.learner:submit", "Pack your notebooks for handing in."),
     "bundle": ("grader.cli.instructor:bundle", "Make what learners get: no answers, no hidden checks."),
     "release": ("grader.cli.instructor:release", "Open a part to learners, and to the gradebook."),
-    "collect": ("grader.cli.instructor:collect", "Take in what learners sent."),
+    "collect": ("grader.cli.collecting:collect", "Take in what learners sent."),
     "autograde": ("grader.cli.instructor:autograde", "Grade everything that was collected."),
     "feedback": ("grader.cli.instructor:feedback", "Write each learner's feedback."),
     "export": ("grader.cli.instructor:export", "Write the grades as CSV."),

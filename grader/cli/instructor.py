@@ -1,4 +1,4 @@
-"""The instructor's verbs: bundle, release, collect, autograde, feedback, export.
+"""The instructor's verbs: bundle, release, autograde, feedback, export; collect is in collecting.py.
 
 Exit codes of all of them: 0 done · 1 done, but something needs a look · 2 wrong use, or it can't be done.
 """
@@ -32,9 +32,19 @@ def plain_errors() -> Iterator[None]:
         sys.exit(2)
 
 
-def bar(length: int, label: str) -> Any:
+def progress_bar(length: int, label: str) -> Any:
     """A progress bar on the error stream, where that is a terminal."""
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
+def nobody(folders: Any, students: tuple[str, ...], parts: tuple[str, ...]) -> str:
+    """If a student or part that was named is not there: a line that says which are."""
+    records = list(folders.intake.glob("*/*.json"))
+    for what, names, known in (("student", students, {path.parent.name for path in records}), ("part", parts, {path.stem for path in records})):
+        unknown = [name for name in names if name not in known]
+        if unknown and known:
+            return f"there is no {what} {unknown[0]!r} among what was collected; there is {', '.join(sorted(known))}"
+    return ""
 
 
 @click.command()
@@ -74,7 +84,7 @@ def release(parts: tuple[str, ...], as_json: bool) -> None:
         if unknown:
             raise CourseError(f"there is no part {unknown[0]!r}; the course has {', '.join(known)}")
         chosen = list(parts) or known
-        with bar(len(chosen), "releasing") as progress:
+        with progress_bar(len(chosen), "releasing") as progress:
             done = open_parts(NbgraderCourse(Folders()), chosen, tick=lambda: progress.update(1))
     if as_json:
         show([vars(row) for row in done])
@@ -84,69 +94,15 @@ def release(parts: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="DIR|ZIP", type=click.Path(exists=True, path_type=Path))
-@click.option("--student", help="Whose files they are, if neither folders nor names tell.")
-@AS_JSON
-def collect(source: Path, student: str | None, as_json: bool) -> None:
-    """Take in what learners sent: a folder each, an LMS's download, or a zip of these.
-
-    Exit codes: 0 everything was taken in · 1 something could not be (it is listed) · 2 nothing is released yet.
-    """
-    from grader.flow.nbgrader_course import FlowError
-    from grader.folders import Folders
-    from grader.intake.collect import collect as take_in
-    from grader.intake.owners import safe_name
-    from grader.intake.released import library_of_release
-
-    with plain_errors():
-        folders = Folders()
-        library = library_of_release(folders)
-        if not library.by_stem:
-            raise FlowError("nothing is released yet; run `grader release` first")
-        with bar(0, "collecting") as progress:
-            collected = take_in(source, library, folders, student=safe_name(student) if student else None,
-                                tick=lambda: progress.update(1))
-    if as_json:
-        show(collected.as_json())
-    else:
-        _tell_collected(collected)
-    sys.exit(1 if _errors(collected) else 0)
-
-
-def _rows(collected: Any) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    for student, parts in sorted(collected.records.items()):
-        for part, record in sorted(parts.items()):
-            for stem, row in sorted(record["lessons"].items()):
-                yield student, part, stem, row
-
-
-def _errors(collected: Any) -> int:
-    findings = [finding["severity"] for *_, row in _rows(collected) for finding in row["findings"]]
-    return [*findings, *(finding.severity for finding in collected.findings)].count("error")
-
-
-def _tell_collected(collected: Any) -> None:
-    from grader.intake.finding import Finding
-
-    for student, _part, stem, row in _rows(collected):
-        click.echo(f"{student}: {stem}: {row['status']}, {len(row['answered'])} answered")
-        for finding in row["findings"]:
-            click.echo(f"  {Finding.from_json(finding).line()}")
-    for finding in collected.findings:
-        click.echo(str(finding), err=True)
-    click.echo(f"{len(collected.students)} students; next: `grader autograde`")
-
-
-@click.command()
 @STUDENT
 @PART
 @click.option("--force", is_flag=True, help="Grade again what has not changed.")
-@click.option("--seconds", default=60, show_default=True, help="Seconds that one cell may run.")
+@click.option("--seconds", default=60, type=click.IntRange(min=1), show_default=True, help="Seconds that one cell may run.")
 @AS_JSON
 def autograde(students: tuple[str, ...], parts: tuple[str, ...], force: bool, seconds: int, as_json: bool) -> None:
     """Grade everything that was collected and has changed since.
 
-    Exit codes: 0 graded · 1 graded, but something needs review (it is listed) · 2 nothing was collected.
+    Exit codes: 0 graded · 1 something can't be read or needs review (it is listed) · 2 nothing was collected.
     """
     from grader.flow.autograde import autograde as grade
     from grader.flow.autograde import jobs
@@ -157,16 +113,19 @@ def autograde(students: tuple[str, ...], parts: tuple[str, ...], force: bool, se
         folders = Folders()
         todo = jobs(folders, students=students, parts=parts)
         if not todo:
-            raise FlowError("there is nothing to grade; run `grader collect` first, or see --student and --part")
-        with bar(len(todo), "grading") as progress:
+            raise FlowError(nobody(folders, students, parts) or "there is nothing to grade; run `grader release`, then `grader collect` first")
+        with progress_bar(len(todo), "grading") as progress:
             done = grade(NbgraderCourse(folders, Limits(cell=seconds)), todo, force=force, tick=lambda: progress.update(1))
     if as_json:
         show(done.as_json())
     else:
         for name, reason in done.review.items():
             click.echo(f"needs review: {name}: {reason}", err=True)
-        click.echo(f"{len(done.graded)} graded, {len(done.unchanged)} unchanged, {len(done.zero)} with nothing to run; next: `grader feedback`")
-    sys.exit(1 if done.review else 0)
+        for name, reason in done.unreadable.items():
+            click.echo(f"unreadable, 0 points, needs review: {name}: {reason}", err=True)
+        click.echo(f"{len(done.graded)} graded, {len(done.unchanged)} unchanged, {done.nothing} untouched or not handed in, "
+                   f"{len(done.unreadable)} unreadable; next: `grader feedback`")
+    sys.exit(1 if done.review or done.unreadable else 0)
 
 
 @click.command()
@@ -187,8 +146,8 @@ def feedback(students: tuple[str, ...], parts: tuple[str, ...], as_json: bool) -
         course = NbgraderCourse(Folders())
         todo = graded_parts(course, students=students, parts=parts)
         if not todo:
-            raise FlowError("nothing was graded yet; run `grader autograde` first")
-        with bar(len(todo), "writing") as progress:
+            raise FlowError(nobody(course.folders, students, parts) or "nothing was graded yet; run `grader autograde` first")
+        with progress_bar(len(todo), "writing") as progress:
             pages, problems = write(course, students=students, parts=parts, tick=lambda: progress.update(1))
     if as_json:
         show({"pages": [str(page) for page in pages], "problems": problems})
@@ -201,25 +160,33 @@ def feedback(students: tuple[str, ...], parts: tuple[str, ...], as_json: bool) -
 
 @click.command()
 @click.argument("form", metavar="csv", type=click.Choice(["csv"]))
+@click.option("--totals", is_flag=True, help="A line a student: points for each lesson and part, and what to look at.")
+@click.option("--lessons", default="", metavar="LESSON,...", help="Only these lessons, as in --lessons p1_1,p1_4.")
 @click.option("--to", "path", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; without it, the screen.")
 @AS_JSON
-def export(form: str, path: Path | None, as_json: bool) -> None:
-    """Write the grades, a line for each exercise of each student.
+def export(form: str, totals: bool, lessons: str, path: Path | None, as_json: bool) -> None:
+    """Write the grades, a line for each exercise of each student, or with --totals a line for each student.
 
-    Exit codes: 0 written · 2 nothing was graded.
+    Exit codes: 0 written · 2 nothing was graded, or wrong use.
     """
-    from grader.flow.export import as_csv, grade_rows
+    from grader.flow import export as flow
     from grader.flow.nbgrader_course import FlowError, NbgraderCourse
-    from grader.folders import Folders, write_whole
+    from grader.folders import Folders, read_json, write_whole
 
     with plain_errors():
-        rows = grade_rows(NbgraderCourse(Folders()), {exercise.id: exercise.title for exercise in load_course().exercises})
+        if path is not None and not path.absolute().parent.is_dir():
+            raise FlowError(f"there is no folder {path.absolute().parent} to write into; make it first, or name another with --to")
+        folders, course = Folders(), load_course()
+        chosen = flow.chosen_lessons(lessons, [lesson.stem for lesson in course.lessons])
+        rows = flow.grade_rows(NbgraderCourse(folders), {exercise.id: exercise.title for exercise in course.exercises}, chosen)
         if not rows:
-            raise FlowError("nothing was graded yet; run `grader autograde` first")
+            raise FlowError("nothing was graded yet; run `grader autograde` first" if not chosen else "none of these lessons was graded yet")
+    table = flow.total_rows(rows, read_json(folders.roster).get("students", ())) if totals else [vars(row) for row in rows]
+    text = flow.totals_as_csv(table) if totals else flow.as_csv(rows)
     if path is not None:
-        write_whole(path, as_csv(rows))
-        click.echo(f"{path}: {len(rows)} lines", err=True)
+        write_whole(path, text)
+        click.echo(f"{path}: {len(table)} lines", err=True)
     if as_json:
-        show([vars(row) for row in rows])
+        show(table)
     elif path is None:
-        click.echo(as_csv(rows), nl=False)
+        click.echo(text, nl=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -61,10 +62,11 @@ def _next_lesson(rows: list[tuple[str, int, int]]) -> str:
 
 @click.command()
 @click.argument("name", metavar="NOTEBOOK|LESSON|ID")
+@click.argument("more", nargs=-1, metavar="")
 @click.option("--seed", type=int, help="Repeat the inputs of an earlier card.")
 @SECONDS
 @AS_JSON
-def check(name: str, seed: int | None, seconds: float, as_json: bool) -> None:
+def check(name: str, more: tuple[str, ...], seed: int | None, seconds: float, as_json: bool) -> None:
     """Judge a notebook, or one exercise of it, as grading would: without set-up and demonstrations.
 
     Exit codes: 0 all passed · 1 something has not passed · 2 wrong use or a file that can't be read.
@@ -72,6 +74,8 @@ def check(name: str, seed: int | None, seconds: float, as_json: bool) -> None:
     from grader.learner.checking import check_notebook
     from grader.learner.notebooks import locate, open_notebook
 
+    if more:
+        raise click.UsageError(f"one name is enough: `grader check NOTEBOOK` for all of it, or `grader check ID` for one exercise, here {more[-1]}")
     with plain_errors():
         path, only = locate(name)
         opened = open_notebook(path)
@@ -206,8 +210,12 @@ def submit(part: str | None, student: str | None, as_json: bool) -> None:
     from grader.learner import submit as submitting
 
     with plain_errors():
-        folders = Folders()
-        done = submitting.submit(submitting.find_part(part), submitting.student_name(student), folders)
+        folders, chosen = Folders(), submitting.find_part(part)
+        if not student and not os.environ.get("JUPYTERHUB_USER") and sys.stdin.isatty() and not as_json:
+            student = click.prompt("Your name or number, as your instructor knows it", err=True)
+        name, told = submitting.student_name(student)
+        done = submitting.submit(chosen, name, folders)
+        done.notes += [told] if told else []
         with contextlib.suppress(FlowError):  # without nbgrader there is no exchange
             if submitting.exchange_of(folders):
                 submitting.hand_over(done, folders)
@@ -218,4 +226,6 @@ def submit(part: str | None, student: str | None, as_json: bool) -> None:
         click.echo(f"note: {note}", err=True)
     for stem, row in done.lessons.items():
         click.echo(f"{stem}: {len(row['answered'])} of {row['exercises']} answered")
+    if not any(row["answered"] for row in done.lessons.values()):
+        click.echo("warning: no exercise is answered in these notebooks; is this the copy that you worked in?", err=True)
     click.echo(f"packed into {done.path}" + ("; handed in through the exchange" if done.exchanged else "; hand in this file"))

@@ -11,10 +11,10 @@ from grader import paths
 from grader.flow.nbgrader_course import FlowError, NbgraderCourse, kernel_environment
 from grader.flow.verdicts import NEEDS_REVIEW, NOT_SUBMITTED, UNREADABLE, ExerciseVerdict, read_verdicts
 from grader.folders import Folders, read_json, write_json, write_whole
-from grader.intake.collect import refresh
 from grader.intake.finding import Finding
 from grader.intake.pristine import Pristine, read_pristine
 from grader.intake.rebuild import notebook_text, notice_cell
+from grader.intake.storing import refresh
 from grader.judge.outcome import Outcome
 
 GRADED = "graded"
@@ -28,7 +28,13 @@ class Graded:
     graded: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     zero: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
     review: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def nothing(self) -> int:
+        """How many notebooks were untouched or not handed in."""
+        return len([name for name in self.zero if name not in self.unreadable])
 
     def as_json(self) -> dict[str, Any]:
         return vars(self)
@@ -81,9 +87,12 @@ def autograde(
             path = course.folders.verdicts / job.student / f"{job.part}.json"
             table = read_json(path) or {"student": job.student, "part": job.part, "lessons": {}}
             before = table["lessons"].get(job.pristine.stem, {})
+            if job.reason == UNREADABLE:
+                done.unreadable[job.name] = _said(job)
             there = job.reason == NOT_SUBMITTED or _autograded(course, job).exists()
             if not force and there and before.get("fingerprint") == fingerprint and before["status"] != NEEDS_REVIEW:
                 done.unchanged.append(job.name)
+                done.review |= {job.name: before["review"]} if before.get("review") else {}
             else:
                 row = _grade(course, job, done)
                 table["lessons"][job.pristine.stem] = {**row, "fingerprint": fingerprint}
@@ -121,7 +130,8 @@ def _grade(course: NbgraderCourse, job: Job, done: Graded) -> dict[str, Any]:
     if unclear:
         done.review[job.name] = f"{len(unclear)} exercises could not be checked; look at them in Formgrader"
         _ask_for_review(course, job, unclear)
-    return {"status": GRADED, "reason": "", "exercises": [_explained(row, job).as_json() for row in verdicts]}
+    return {"status": GRADED, "reason": "", "exercises": [_explained(row, job).as_json() for row in verdicts],
+            "review": done.review.get(job.name, "")}
 
 
 def _explained(verdict: ExerciseVerdict, job: Job) -> ExerciseVerdict:
@@ -130,17 +140,21 @@ def _explained(verdict: ExerciseVerdict, job: Job) -> ExerciseVerdict:
         return verdict
     found = [Finding.from_json(row) for row in job.intake.get("findings", [])]
     said = [finding.message for finding in found if finding.exercise == verdict.exercise]
-    return replace(verdict, reason="; ".join(said) or verdict.reason)
+    return replace(verdict, reason="; ".join([*said, *filter(None, [verdict.missed])]) or verdict.reason)
+
+
+def _said(job: Job) -> str:
+    return "; ".join(Finding.from_json(row).message for row in job.intake.get("findings", []))
 
 
 def _nothing_to_run(course: NbgraderCourse, job: Job) -> dict[str, Any]:
     """Record 0 for every exercise; for a file that was handed in, leave a page that tells the learner why."""
-    reasons = [Finding.from_json(row).message for row in job.intake.get("findings", [])]
     known = {UNTOUCHED: "no answer was written", NOT_SUBMITTED: "this notebook was not handed in"}
-    reason = known.get(job.reason, "; ".join(reasons))
-    _record_zero(course, job, review=False)
+    reason = known.get(job.reason, _said(job))
+    _record_zero(course, job, review=job.reason == UNREADABLE)
     if job.reason != NOT_SUBMITTED:
-        notice = notice_cell([Finding.warning(job.submitted.name, reason)])
+        theirs = reason.replace("ask for it again", "hand it in again").replace("ask for the", "hand in the")
+        notice = notice_cell([Finding.warning(job.submitted.name, theirs)])
         table = {**job.pristine.table, "cells": [notice, *job.pristine.table["cells"]]}
         write_whole(_autograded(course, job), notebook_text(table))
     word = Outcome.NOT_ATTEMPTED.value if job.reason == UNTOUCHED else job.reason

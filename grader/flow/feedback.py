@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 
 from grader.flow.nbgrader_course import FlowError, NbgraderCourse
+from grader.folders import write_whole
 
 
 def feedback(course: NbgraderCourse, *, students: tuple[str, ...] = (), parts: tuple[str, ...] = (),
@@ -19,9 +21,19 @@ def feedback(course: NbgraderCourse, *, students: tuple[str, ...] = (), parts: t
         except FlowError as error:
             problems[f"{student}/{part}"] = f"no feedback could be made ({error}); grade it again with --force"
         else:
-            pages += sorted((course.folders.feedback / student / part).glob("*.html"))
+            made = sorted((course.folders.feedback / student / part).glob("*.html"))
+            for page in made:
+                write_whole(page, with_name(page.read_text(encoding="utf-8"), page.stem, student))
+            pages += made
         tick()
     return pages, problems
+
+
+def with_name(page: str, stem: str, student: str) -> str:
+    """The page with the student's name in its title and its heading."""
+    for before, after in (("<title>", "</title>"), ("<h4>", " (Score")):
+        page = page.replace(f"{before}{stem}{after}", f"{before}{stem} · {escape(student)}{after}", 1)
+    return page
 
 
 def graded_parts(course: NbgraderCourse, *, students: tuple[str, ...] = (), parts: tuple[str, ...] = ()) -> list[Path]:

@@ -148,6 +148,7 @@ def kernel_environment() -> Iterator[None]:
         ours = {
             "COURSE_HOME": str(paths.ROOT),  # the set-up cell looks here when `build` lies elsewhere
             "HANDBOOK_PROGRESS": os.path.join(folder, "progress.json"),
+            "HANDBOOK_GRADING": "1",  # the course hands out no answers of its own
             "IPYTHONDIR": os.path.join(folder, "ipython"),
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else a debugger's warning lands on the terminal
             "JUPYTER_PLATFORM_DIRS": "1",

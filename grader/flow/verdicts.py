@@ -9,7 +9,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from grader.card import TITLES
+from grader.card import SIGNS, TITLES
 from grader.intake.pristine import pristine_from
 from grader.judge.outcome import Outcome
 
@@ -21,6 +21,8 @@ ENDED = "KernelEnded"
 TIMEOUT = "CellTimeoutError"
 TOO_LONG = "the cell ran too long and was stopped"
 _MISTAKE = re.compile(r"<b>Looks like:</b> (.*?)</div>", re.S)
+_ROW = re.compile(r">([✓✗–?])</b> (?!<b>)(.*?)(?:</summary>|</div>)", re.S)  # a check's line; the title's is in bold
+_TAG = re.compile(r"<[^>]*>")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -32,9 +34,10 @@ class ExerciseVerdict:
     grade_id: str
     verdict: str
     reason: str = ""
+    missed: str = ""  # what the card says of the first check that did not pass
 
     def as_json(self) -> dict[str, str]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "missed"}
 
 
 def read_verdicts(path: Path, points: dict[str, tuple[float, float]]) -> list[ExerciseVerdict]:
@@ -61,7 +64,17 @@ def _verdict(exercise: str, grade_id: str, answer: Sequence[dict[str, Any]], che
     mistake = _MISTAKE.search(card)
     if outcome is not Outcome.PASSED and TOO_LONG in (reason, problem):
         outcome = Outcome.TOO_SLOW
-    return ExerciseVerdict(exercise, grade_id, outcome.value, unescape(mistake[1]) if mistake else reason)
+    missed = "" if outcome in (Outcome.PASSED, Outcome.NOT_ATTEMPTED) else _missed(card)
+    return ExerciseVerdict(exercise, grade_id, outcome.value, unescape(mistake[1]) if mistake else reason, missed)
+
+
+def _missed(card: str) -> str:
+    """How many checks passed, and the first that did not, in the card's words; empty if the card shows no checks."""
+    rows = [(sign, " ".join(unescape(_TAG.sub("", text)).split())) for sign, text in _ROW.findall(card)]
+    missed = [text for sign, text in rows if sign != SIGNS[Outcome.PASSED]]
+    if not missed:
+        return ""
+    return f"{len(rows) - len(missed)} of {len(rows)} checks passed; not this one: {missed[0]}"
 
 
 def _by_points(points: tuple[float, float], error: str) -> Outcome:

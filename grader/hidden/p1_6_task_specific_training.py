@@ -3,12 +3,11 @@ import torch
 
 from grader.checks.p1_6_task_specific_training import (
     batches_of,
+    both_runs,
     head_example,
     loaded_head,
     logits_by_hand,
-    right_step,
     stop_by_hand,
-    training_run,
     tuple_of,
 )
 from grader.judge import Exercise, core, expect
@@ -31,6 +30,18 @@ def grads_and_modes(model):
     return ({name: p.requires_grad for name, p in model.named_parameters()}, model["body"][1][1].training, model["body2"].training)
 
 
+def encoder_with_a_token():
+    """A transformer layer, whose attention has weights beside those of its parts, and a learned first token at the root."""
+    layer = torch.nn.TransformerEncoderLayer(4, 2, dim_feedforward=6)
+    model = torch.nn.ModuleDict({"body": torch.nn.ModuleDict({"layer": layer}), "head": torch.nn.Linear(4, 3)})
+    model.register_parameter("first", torch.nn.Parameter(torch.zeros(4)))
+    return model
+
+
+def trainable_and_modes(model):
+    return (sorted(name for name, p in model.named_parameters() if p.requires_grad), sorted(name for name, module in model.named_modules() if module.training))
+
+
 class TestHiddenFreeze(Exercise, id="finetune-freeze", hidden=True):
     def test_deep_names_and_names_that_begin_alike(self, submission):
         """A name deep inside the model means that part alone, and \"body\" does not mean \"body2\"."""
@@ -41,15 +52,22 @@ class TestHiddenFreeze(Exercise, id="finetune-freeze", hidden=True):
         expect.equal(submission.freeze(model, ["body"]), 18)
         expect.equal(submission.freeze(model, ["body2"]), 4)
 
+    def test_a_transformer_layer(self, submission):
+        """In a real layer the attention's own weights count, and the learned token at the root stays frozen."""
+        model = submission.run(encoder_with_a_token)
+        expect.equal(submission.freeze(model, ["head"]), 15)
+        expect.equal(submission.run(trainable_and_modes, model), (["head.bias", "head.weight"], ["head"]))
+        expect.equal(submission.freeze(model, ["body.layer.self_attn"]), 80)
+        expect.equal(submission.run(trainable_and_modes, model),
+                     ([f"body.layer.self_attn.{name}" for name in ("in_proj_bias", "in_proj_weight", "out_proj.bias", "out_proj.weight")],
+                      ["body.layer.self_attn", "body.layer.self_attn.out_proj"]))
+
 
 class TestHiddenStep(Exercise, id="finetune-step", hidden=True):
     def test_eight_batches(self, submission, rng):
         """Eight steps in a row give the losses of the four lines."""
-        x, y = batches_of(rng, 8)
-        with torch.random.fork_rng():
-            want, *_ = training_run(right_step, x, y, 8, "adamw")
-        got, *_ = submission.run(training_run, submission.finetune_step, x, y, 8, "adamw")
-        expect.close(got, want, atol=1e-3)
+        got, want = both_runs(submission, *batches_of(rng, 8), "adamw", stale=True)
+        expect.close(got["losses"], want["losses"], atol=1e-3)
 
 
 class TestHiddenEarlyStopping(Exercise, id="finetune-early-stopping", hidden=True):

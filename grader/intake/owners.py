@@ -12,7 +12,8 @@ from grader.intake.pristine import Library
 from grader.intake.walking import Entry
 
 WRAPPERS = {"submitted", "submissions", "collected"}
-_MOODLE = re.compile(r"_\d+_assignsubmission_\w*$")
+_MOODLE = re.compile(r"_(\d+)_assignsubmission_")
+_LATE = re.compile(r"_late_\d+_\d+_", re.I)
 _CANVAS = re.compile(r"_(?:late_)?(\d+)_(\d+)$", re.I)
 _COPY_OF = re.compile(r"^(?:copy of|kopie van|copie de|kopie von)\s+", re.I)
 _UNSAFE = re.compile(r"[^\w.@-]+")
@@ -32,6 +33,20 @@ def owner_of(entry: Entry, library: Library, *, top: str = "") -> Owner | None:
     if folders:
         return _from_folder(folders[0], library)
     return _from_file(entry.name, library)
+
+
+def naming_zip(entry: Entry, library: Library, *, top: str = "") -> str:
+    """The zip after which this file's owner is called, if it is a zip and not a folder that tells."""
+    for depth, folder in enumerate(entry.folders, 1):
+        if not _is_wrapper(folder, library, top):
+            path = "/".join(entry.folders[:depth])
+            return path if path in entry.zips else ""
+    return ""
+
+
+def is_late(path: str) -> bool:
+    """Whether the LMS marked a file as late in its name."""
+    return bool(_LATE.search(path))
 
 
 def owner_of_archive(name: str, library: Library) -> Owner | None:
@@ -74,17 +89,22 @@ def _is_wrapper(folder: str, library: Library, top: str) -> bool:
 
 def _from_folder(folder: str, library: Library) -> Owner | None:
     """`Jane Doe_123_assignsubmission_file_` (Moodle), `doejane_12_34_part1_introduction` (Canvas), `jane`."""
-    name = _MOODLE.sub("", folder)
-    if name != folder:
-        number = re.search(r"_(\d+)_assignsubmission", folder)
-        return Owner(name, number[1] if number else "")
+    moodle = _MOODLE.search(folder)
+    if moodle:
+        return Owner(folder[: moodle.start()], moodle[1])
     if library.part_in(folder) or library.stem_in(folder):
         return _from_file(folder, library)
     return Owner(folder)
 
 
 def _from_file(name: str, library: Library) -> Owner | None:
-    """What stands in front of the lesson's or part's name: `doejane_late_12_34_p1_4_attention-1.ipynb` is doejane's."""
+    """What stands in front of the lesson's or part's name: `doejane_late_12_34_p1_4_attention-1.ipynb` is doejane's.
+
+    Moodle without folders writes `Jane Doe_123_assignsubmission_file_p1_4_attention.ipynb`.
+    """
+    moodle = _MOODLE.search(name)
+    if moodle:
+        return Owner(name[: moodle.start()], moodle[1])
     known = library.stem_in(name) or library.part_in(name)
     if known is None:
         bare = re.sub(r"(\.ipynb)?\.\w+$|\.ipynb$", "", name)

@@ -120,10 +120,9 @@ class Library:
             return self.by_stem[named], [Finding.warning(notebook.name, text)]
         if named and scores[named] == scores[best]:
             best = named
-        if named == best and re.sub(r"\.ipynb$", "", notebook.name) == best:
+        if named == best:
             return self.by_stem[best], []
-        say = Finding.note if named == best else Finding.warning
-        return self.by_stem[best], [say(notebook.name, f"the file is renamed; taken for {best} by what is in it")]
+        return self.by_stem[best], [Finding.warning(notebook.name, f"the file is renamed; taken for {best} by what is in it")]
 
 
 def _evidence(cells: tuple[StudentCell, ...], pristine: Pristine) -> int:

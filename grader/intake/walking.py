@@ -22,12 +22,16 @@ SKIPPED = {"__MACOSX", "__pycache__"}
 
 @dataclass(frozen=True)
 class Entry:
-    """One file that was handed in. `folders` are those above it; a zip counts as a folder with its own name."""
+    """One file that was handed in. `folders` are those above it; a zip counts as a folder with its own name.
+
+    `zips` says which of the folders above, by their paths, are zips.
+    """
 
     folders: tuple[str, ...]
     name: str
     modified: float
     read: Callable[[], bytes]
+    zips: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -59,6 +63,8 @@ def _folder_entries(root: Path, findings: list[Finding]) -> Iterator[Entry]:
     for place, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
         above = Path(place).relative_to(root).parts
+        if above and not folders and all(name.startswith(".") for name in names):
+            findings.append(Finding.warning("/".join(above), "this folder is empty; nothing was collected from it"))
         for name in sorted(names):
             path = Path(place, name)
             if name.startswith("."):
@@ -72,7 +78,8 @@ def _folder_entries(root: Path, findings: list[Finding]) -> Iterator[Entry]:
 
 
 def _expand(
-    name: str, above: tuple[str, ...], read: Callable[[], bytes], depth: int, findings: list[Finding]
+    name: str, above: tuple[str, ...], read: Callable[[], bytes], depth: int, findings: list[Finding],
+    zips: tuple[str, ...],
 ) -> Iterator[Entry]:
     where = "/".join((*above, name))
     if depth > MAX_DEPTH:
@@ -83,17 +90,19 @@ def _expand(
     except OSError as error:
         findings.append(Finding.error(where, f"this zip can't be read ({error}); not read: ask for it again"))
         return
-    yield from _zip_entries(name, (*above, name[:-4]), io.BytesIO(data), depth, findings)
+    yield from _zip_entries(name, (*above, name[:-4]), io.BytesIO(data), depth, findings, zips)
 
 
 def _zip_entries(
-    name: str, above: tuple[str, ...], file: Path | io.BytesIO, depth: int, findings: list[Finding]
+    name: str, above: tuple[str, ...], file: Path | io.BytesIO, depth: int, findings: list[Finding],
+    zips: tuple[str, ...] = (),
 ) -> Iterator[Entry]:
-    where = "/".join((*above, "")) if above else f"{name}: "
+    where = "/".join((*above, "")) if above else f"{name}/"
+    zips = (*zips, "/".join(above)) if above else zips
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, ValueError):
-        findings.append(Finding.error(where, "the zip is damaged or not a zip; not read: ask for it again"))
+        findings.append(Finding.error("/".join((*above[:-1], name)), "the zip is damaged or not a zip; not read: ask for it again"))
         return
     for member in archive.infolist():
         parts, problem = _member(member)
@@ -102,9 +111,9 @@ def _zip_entries(
         elif parts and not any(part.startswith(".") or part in SKIPPED for part in parts):
             reader = _reader(archive, member)
             if parts[-1].lower().endswith(".zip"):
-                yield from _expand(parts[-1], (*above, *parts[:-1]), reader, depth + 1, findings)
+                yield from _expand(parts[-1], (*above, *parts[:-1]), reader, depth + 1, findings, zips)
             else:
-                yield Entry((*above, *parts[:-1]), parts[-1], _modified(member), reader)
+                yield Entry((*above, *parts[:-1]), parts[-1], _modified(member), reader, zips)
 
 
 def _member(member: zipfile.ZipInfo) -> tuple[tuple[str, ...], str]:

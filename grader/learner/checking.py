@@ -126,7 +126,8 @@ def _take(event: dict[str, Any], run: _Run, tick: Callable[[str], None]) -> None
 @contextlib.contextmanager
 def _worker() -> Iterator[subprocess.Popen[str]]:
     places = os.pathsep.join((str(paths.ROOT), str(paths.COURSE), os.environ.get("PYTHONPATH", "")))
-    environment = {**os.environ, "PYTHONPATH": places, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**os.environ, "PYTHONPATH": places, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
+                   "HANDBOOK_GRADING": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "grader.learner.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True, encoding="utf-8", env=environment, start_new_session=True)

@@ -20,6 +20,8 @@ from grader.intake.owners import safe_name
 from grader.learner.errors import BadNotebookError
 from grader.learner.notebooks import open_notebook
 
+SHARED_LOGINS = {"root", "user", "student", "jovyan", "admin", "administrator", "ubuntu", "debian", "vscode", "codespace",
+                 "guest", "test", "me", "home", "pc"}
 FIXED_TIME = (2020, 1, 1, 0, 0, 0)  # the manifest says when it was made
 
 
@@ -48,9 +50,17 @@ def find_part(name: str | None) -> Part:
     return parts[name]
 
 
-def student_name(name: str | None) -> str:
-    """Who hands in: as said, or the hub's user, or this account's."""
-    return safe_name(name or os.environ.get("JUPYTERHUB_USER") or getpass.getuser())
+def student_name(name: str | None) -> tuple[str, str]:
+    """Who hands in: as said, or the hub's user, or this account's; and a line that says so where nobody said it.
+
+    Raises BadNotebookError for an account that many machines share the name of: two such zips would be one student's.
+    """
+    if name or os.environ.get("JUPYTERHUB_USER"):
+        return safe_name(name or os.environ["JUPYTERHUB_USER"]), ""
+    login = getpass.getuser()
+    if login.lower() in SHARED_LOGINS:
+        raise BadNotebookError(f"say who you are: `grader submit --student NAME` (this account is called {login!r}, as on many other machines)")
+    return safe_name(login), f"handed in as {login}, the name of this account; if your instructor knows you by another, use --student NAME"
 
 
 def submit(part: Part, student: str, folders: Folders) -> Submission:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grader.flow.autograde import autograde, jobs
-from grader.flow.export import GradeRow, as_csv, grade_rows
+from grader.flow.export import GradeRow, as_csv, grade_rows, total_rows
 from grader.flow.feedback import feedback
 from grader.flow.nbgrader_course import FlowError, Limits, NbgraderCourse
 from grader.flow.release import release
@@ -101,6 +101,9 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> NbgraderCourse:
     assert done.review == {}
     assert len(done.graded) == len(CLASS) - 2
     assert len(done.zero) == 2
+    assert list(done.unreadable) == [f"damaged/{PART}/{STEM}"]
+    assert "the file stops in the middle" in done.unreadable[f"damaged/{PART}/{STEM}"]
+    assert done.nothing == 1
     return made
 
 
@@ -129,6 +132,7 @@ def test_reasons_say_what_happened(rows: list[GradeRow]) -> None:
 def test_a_second_run_grades_only_what_changed(course: NbgraderCourse) -> None:
     again = autograde(course, jobs(course.folders))
     assert len(again.unchanged) == len(CLASS)
+    assert list(again.unreadable) == [f"damaged/{PART}/{STEM}"], "it is named until it is handed in again"
     one = autograde(course, jobs(course.folders, students=("right",)), force=True)
     assert one.graded == [f"right/{PART}/{STEM}"]
 
@@ -139,6 +143,8 @@ def test_everyone_who_handed_something_in_gets_a_page(course: NbgraderCourse) ->
     assert {page.parent.parent.name for page in pages} == set(CLASS)
     texts = {page.parent.parent.name: page.read_text(encoding="utf-8") for page in pages}
     assert "What we found in your file" in texts["damaged"]
+    assert "hand it in again" in texts["damaged"]
+    assert f"{STEM} · typo (Score" in " ".join(texts["typo"].split())
     assert "KernelEnded" in texts["dies"]
     assert "the rest of the output was left out" in texts["prints"] or len(texts["prints"]) < 5_000_000
     assert "Score: 5.0 / 5.0" in " ".join(texts["right"].split())
@@ -151,6 +157,17 @@ def test_the_csv_has_a_line_an_exercise_and_no_formulas(rows: list[GradeRow]) ->
     assert f"right,{PART},{STEM},sum-two,Add two,2.0,2.0,passed," in lines
     evil = GradeRow("=1+1", PART, STEM, "sum-two", "@t", 1, 2, "failed", "-x")
     assert as_csv([evil]).splitlines()[1].startswith("'=1+1,")
+
+
+def test_totals_and_what_needs_review(rows: list[GradeRow]) -> None:
+    table = {line["student"]: line for line in total_rows(rows, ["hal"])}
+    assert (table["right"]["total"], table["partly"]["total"], table["hal"]["total"]) == (5.0, 4.0, 0)
+    assert {name for name, line in table.items() if line["needs review"]} == {"damaged"}
+
+
+def test_chosen_lessons_only(course: NbgraderCourse) -> None:
+    assert len(grade_rows(course, {}, [STEM])) == 2 * len(CLASS)
+    assert grade_rows(course, {}, ["p9_other"]) == []
 
 
 def test_a_part_without_notebooks_is_named(course: NbgraderCourse) -> None:

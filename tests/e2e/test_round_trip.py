@@ -99,7 +99,9 @@ def test_every_step_says_what_it_did(classroom: Classroom) -> None:
     assert classroom.released.exit_code == 0, classroom.released.output
     assert f"{len(classroom.lessons)} lessons" in classroom.released.output
     assert classroom.collected.exit_code == 1, "two files can't be read"
-    assert classroom.graded.exit_code == 0, classroom.graded.output
+    assert classroom.graded.exit_code == 1, "two files can't be read"
+    assert f"unreadable, 0 points, needs review: corrupt/{classroom.part}/{STEM}" in classroom.graded.output
+    assert "2 unreadable; next: `grader feedback`" in classroom.graded.output
     assert classroom.feedback.exit_code == 0, classroom.feedback.output
     assert classroom.exported.exit_code == 0, classroom.exported.output
     assert json.loads(classroom.feedback.stdout)["problems"] == {}
@@ -119,6 +121,7 @@ def test_every_exercise_of_every_student_has_a_verdict(classroom: Classroom) -> 
     assert {row["student"] for row in classroom.rows} == students
     assert len(classroom.rows) == len(students) * len(exercises)
     assert all(row["verdict"] and row["points"] for row in classroom.rows)
+    assert [row for row in classroom.rows if row["verdict"] != "passed" and not row["reason"]] == []
 
 
 def test_right_answers_get_full_marks_in_every_lesson(classroom: Classroom) -> None:

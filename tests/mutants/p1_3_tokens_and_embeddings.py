@@ -444,6 +444,7 @@ edit(LOOKUP, "checks_the_first_id", "Only the first id is checked; every id must
 edit(LOOKUP, "flattens", "A batch of ids comes back as one long list of vectors; keep the axes of ids.", ("return table[ids]", "return table[ids.flatten()]"))
 edit(LOOKUP, "scales", "The vectors are multiplied by the root of C; fetch the rows as they are.", ("return table[ids]", "return table[ids] * table.shape[1] ** 0.5"))
 edit(LOOKUP, "normalises", "The vectors are brought to length 1; fetch the rows as they are.", ("return table[ids]", "return torch.nn.functional.normalize(table[ids], dim=-1)"))
+edit(LOOKUP, "cuts_large_numbers_off", "Numbers above 50 or below -50 are cut off; fetch the rows as they are.", ("return table[ids]", "return table[ids].clamp(-50, 50)"))
 edit(LOOKUP, "each_row_once", "An id that occurs twice is fetched once, and the rows are sorted; one row for each id, in order.", ("return table[ids]", "return table[ids.unique()]"))
 edit(LOOKUP, "always_float32", "The result is float32 whatever the table is; keep the table's dtype.", ("return table[ids]", "return table[ids].float()"))
 edit(LOOKUP, "fails_without_ids", "An empty tensor of ids raises an error, because it has no smallest number.", ("((ids < 0) | (ids >= V)).any()", "ids.min() < 0 or ids.max() >= V"))
@@ -493,9 +494,11 @@ edit(NEAR, "squared_lengths", "The dot product is divided by squared lengths; ta
 edit(NEAR, "lengths_over_rows", "Lengths are taken down the columns; each row has a length.",
      ("cosines = table @ vector / torch.where(lengths > 0, lengths, 1.0)", "cosines = torch.nn.functional.normalize(table, dim=0) @ vector / vector.norm()"))
 edit(NEAR, "returns_itself", "The vector itself is among its neighbours; leave out rows that are equal to it.", ("order[~itself[order]][:k]", "order[:k]"))
-edit(NEAR, "always_drops_the_best", "The best row is always left out, also when it is not the vector itself.", ("order[~itself[order]][:k]", "order[1 : k + 1]"))
+edit(NEAR, "always_drops_the_best", "The best row is left out without a look whether it equals the vector; only then is it the vector itself.", ("order[~itself[order]][:k]", "order[1 : k + 1]"))
 edit(NEAR, "drops_parallel_rows", "Rows that point the same way but have another length are left out; only rows that are equal are the vector itself.",
      ("(table == vector).all(dim=-1)", "cosines > 0.9999"))
+edit(NEAR, "nearly_equal_is_enough", "Rows that are nearly equal to the vector are left out; only rows that are exactly equal are the vector itself.",
+     ("(table == vector).all(dim=-1)", "torch.isclose(table, vector).all(dim=-1)"))
 edit(NEAR, "drops_one_equal_row", "If several rows are equal to the vector, only one of them is left out.", ("order[~itself[order]][:k]", "order[torch.arange(len(order)) != (itself[order].int().argmax() if itself.any() else -1)][:k]"))
 edit(NEAR, "any_equal_number", "A row is left out when one of its numbers equals the vector's; all of them must.", ("(table == vector).all(dim=-1)", "(table == vector).any(dim=-1)"))
 edit(NEAR, "equal_length_is_enough", "Rows that are as long as the vector are left out; only rows that are equal to it are.", ("(table == vector).all(dim=-1)", "table.norm(dim=-1) == vector.norm()"))
@@ -556,36 +559,42 @@ def by_numpy_sort(vector, table, k):
 # Positions
 
 ROPE = "rope"
-edit(ROPE, "ignores_positions", "The positions are not used: vectors are numbered 0, 1, 2 … whatever they say.", ("positions.float()[:, None]", "torch.arange(T).float()[:, None]"))
-edit(ROPE, "counts_positions_from_one", "Every position is one too large; position 0 must change nothing.", ("positions.float()[:, None]", "(positions.float() + 1)[:, None]"))
+edit(ROPE, "ignores_positions", "The positions are not used: vectors are numbered 0, 1, 2 … whatever they say.", ("positions.to(kind)[:, None]", "torch.arange(T).to(kind)[:, None]"))
+edit(ROPE, "counts_positions_from_one", "Every position is one too large; position 0 must change nothing.", ("positions.to(kind)[:, None]", "(positions.to(kind) + 1)[:, None]"))
 edit(ROPE, "turns_backwards", "The pairs turn the other way: the signs of the sines are swapped.", ("a * cos - b * sin, a * sin + b * cos", "a * cos + b * sin, b * cos - a * sin"))
 edit(ROPE, "forgets_the_minus", "The sine has a plus in both lines, so the pair does not turn, it is stretched.", ("a * cos - b * sin", "a * cos + b * sin"))
 edit(ROPE, "swaps_sine_and_cosine", "Sine and cosine are swapped.", ("cos, sin = angles.cos(), angles.sin()", "sin, cos = angles.cos(), angles.sin()"))
 edit(ROPE, "swaps_the_halves", "The two halves of the result are in the wrong order.", ("a * cos - b * sin, a * sin + b * cos", "a * sin + b * cos, a * cos - b * sin"))
-edit(ROPE, "half_the_exponent", "The exponent is -i/D; it must be -2i/D.", ("torch.arange(0, D, 2, dtype=torch.float32)", "torch.arange(D // 2, dtype=torch.float32)"))
-edit(ROPE, "twice_the_exponent", "The exponent is -4i/D; it must be -2i/D.", ("dtype=torch.float32) / D)", "dtype=torch.float32) / (D // 2))"))
+edit(ROPE, "half_the_exponent", "The exponent is -i/D; it must be -2i/D.", ("torch.arange(0, D, 2, dtype=kind)", "torch.arange(D // 2, dtype=kind)"))
+edit(ROPE, "twice_the_exponent", "The exponent is -4i/D; it must be -2i/D.", ("dtype=kind) / D)", "dtype=kind) / (D // 2))"))
 edit(ROPE, "speeds_grow", "Later pairs turn faster instead of slower: the exponent must be negative.", ("base ** (-torch.arange", "base ** (torch.arange"))
 edit(ROPE, "fixed_base", "The base is always 10000; use the argument.", ("speeds = base **", "speeds = 10000.0 **"))
-edit(ROPE, "one_speed_for_all", "All pairs turn by the same angle; pair i turns by position * base^(-2i/D).", ("positions.float()[:, None] * speeds", "positions.float()[:, None] * torch.ones(D // 2)"))
+edit(ROPE, "one_speed_for_all", "All pairs turn by the same angle; pair i turns by position * base^(-2i/D).", ("positions.to(kind)[:, None] * speeds", "positions.to(kind)[:, None] * torch.ones(D // 2, dtype=kind)"))
 edit(ROPE, "pairs_neighbours", "Numbers 2i and 2i + 1 are paired, as in the paper; here i and i + D/2 make a pair.",
-     ("a, b = x[..., : D // 2].float(), x[..., D // 2 :].float()", "a, b = x[..., 0::2].float(), x[..., 1::2].float()"),
+     ("a, b = x[..., : D // 2].to(kind), x[..., D // 2 :].to(kind)", "a, b = x[..., 0::2].to(kind), x[..., 1::2].to(kind)"),
      ("torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)", "torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)"))
 edit(ROPE, "splits_one_way_joins_another", "The pairs are taken from the halves, and put back as neighbours.",
      ("torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)", "torch.stack([a * cos - b * sin, a * sin + b * cos], dim=-1).flatten(-2)"))
 edit(ROPE, "mirrored_halves", "Number i is paired with number D - 1 - i; its partner is i + D/2.",
-     ("x[..., D // 2 :].float()", "x[..., D // 2 :].flip(-1).float()"), ("a * sin + b * cos]", "(a * sin + b * cos).flip(-1)]"))
+     ("x[..., D // 2 :].to(kind)", "x[..., D // 2 :].flip(-1).to(kind)"), ("a * sin + b * cos]", "(a * sin + b * cos).flip(-1)]"))
 edit(ROPE, "adds_sines", "Sines and cosines are added to the vectors; RoPE turns them.", ("a * cos - b * sin, a * sin + b * cos", "a + sin, b + cos"))
 edit(ROPE, "angles_in_half_precision", "Angles are computed in the dtype of x: in half precision large positions are rounded.",
-     ("positions.float()[:, None] * speeds", "positions.to(x.dtype)[:, None] * speeds.to(x.dtype)"), ("angles.cos(), angles.sin()", "angles.float().cos(), angles.float().sin()"))
+     ("positions.to(kind)[:, None] * speeds", "positions.to(x.dtype)[:, None] * speeds.to(x.dtype)"), ("angles.cos(), angles.sin()", "angles.to(kind).cos(), angles.to(kind).sin()"))
 edit(ROPE, "always_float32", "The result is float32 whatever x is; keep the dtype of x.", (".to(x.dtype)", ""))
 edit(ROPE, "any_number_of_positions", "One position for many vectors is accepted; there must be exactly one for each.", (" or positions.shape != (T,)", " or len(positions) not in (1, T)"))
-edit(ROPE, "takes_the_first_positions", "More positions than vectors are accepted; there must be exactly one for each.", (" or positions.shape != (T,)", " or len(positions) < T"), ("positions.float()[:, None]", "positions.float()[:T, None]"))
+edit(ROPE, "takes_the_first_positions", "More positions than vectors are accepted; there must be exactly one for each.", (" or positions.shape != (T,)", " or len(positions) < T"), ("positions.to(kind)[:, None]", "positions.to(kind)[:T, None]"))
 edit(ROPE, "wrong_kind_of_error", "What does not fit raises an AssertionError; the docstring promises a ValueError.", ("raise ValueError(", "raise AssertionError("))
 edit(ROPE, "odd_widths", "An odd width passes: the last number has no partner.", ("D % 2 or ", ""),
-     ("x[..., D // 2 :].float()", "x[..., D // 2 : D // 2 * 2].float()"), ("[a * cos - b * sin, a * sin + b * cos]", "[a * cos - b * sin, a * sin + b * cos, x[..., D // 2 * 2 :].float()]"),
-     ("torch.arange(0, D, 2, dtype=torch.float32)", "torch.arange(0, D // 2 * 2, 2, dtype=torch.float32)"))
-edit(ROPE, "whole_positions_only", "Positions are rounded down to whole numbers; they may be any numbers.", ("positions.float()[:, None]", "positions.long().float()[:, None]"))
-edit(ROPE, "no_negative_positions", "Negative positions are taken as positive.", ("positions.float()[:, None]", "positions.abs().float()[:, None]"))
+     ("x[..., D // 2 :].to(kind)", "x[..., D // 2 : D // 2 * 2].to(kind)"), ("[a * cos - b * sin, a * sin + b * cos]", "[a * cos - b * sin, a * sin + b * cos, x[..., D // 2 * 2 :].to(kind)]"),
+     ("torch.arange(0, D, 2, dtype=kind)", "torch.arange(0, D // 2 * 2, 2, dtype=kind)"))
+edit(ROPE, "whole_positions_only", "Positions are rounded down to whole numbers; they may be any numbers.", ("positions.to(kind)[:, None]", "positions.long().to(kind)[:, None]"))
+edit(ROPE, "no_negative_positions", "Negative positions are taken as positive.", ("positions.to(kind)[:, None]", "positions.abs().to(kind)[:, None]"))
+edit(ROPE, "cuts_the_gradient", "The result is detached, so nothing below it can learn; gradients must flow to x.",
+     ("torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)", "torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).detach()"))
+edit(ROPE, "starts_again_at_8192", "Positions start again at 8192; each must have its own angle, however far along.", ("positions.to(kind)[:, None]", "positions.fmod(8192).to(kind)[:, None]"))
+edit(ROPE, "float64_by_float32", "Angles are always computed in float32; where x is float64, compute in float64.", ("torch.promote_types(x.dtype, torch.float32)", "torch.float32"))
+edit(ROPE, "rounds_sines", "Sines and cosines are rounded to bfloat16; compute in float32, or in float64 where x is float64.",
+     ("angles.cos(), angles.sin()", "angles.cos().bfloat16().to(kind), angles.sin().bfloat16().to(kind)"))
 
 
 @mutant(ROPE, provides="rope")
@@ -594,8 +603,9 @@ def writes_into_its_input(x, positions, base=10000.0):
     T, D = x.shape[-2:]
     if D % 2 or positions.shape != (T,):
         raise ValueError
-    angles = positions.float()[:, None] * base ** (-torch.arange(0, D, 2).float() / D)
-    a, b = x[..., : D // 2].float(), x[..., D // 2 :].float()
+    kind = torch.promote_types(x.dtype, torch.float32)
+    angles = positions.to(kind)[:, None] * base ** (-torch.arange(0, D, 2, dtype=kind) / D)
+    a, b = x[..., : D // 2].to(kind), x[..., D // 2 :].to(kind)
     x[..., : D // 2], x[..., D // 2 :] = (a * angles.cos() - b * angles.sin()), (a * angles.sin() + b * angles.cos())
     return x
 
@@ -606,10 +616,11 @@ def turns_along_the_first_axis(x, positions, base=10000.0):
     T, D = x.shape[-2:]
     if D % 2 or positions.shape != (T,):
         raise ValueError
-    angles = positions.float()[:, None] * base ** (-torch.arange(0, D, 2).float() / D)
+    kind = torch.promote_types(x.dtype, torch.float32)
+    angles = positions.to(kind)[:, None] * base ** (-torch.arange(0, D, 2, dtype=kind) / D)
     if x.ndim > 2:
         angles = angles[torch.arange(x.shape[-3]) % T][:, None]
-    a, b = x[..., : D // 2].float(), x[..., D // 2 :].float()
+    a, b = x[..., : D // 2].to(kind), x[..., D // 2 :].to(kind)
     return torch.cat([a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()], -1).to(x.dtype)
 
 
@@ -619,10 +630,11 @@ def number_by_number(x, positions, base=10000.0):
     T, D = x.shape[-2:]
     if D % 2 or positions.shape != (T,):
         raise ValueError
-    speeds = (base ** (-torch.arange(0, D, 2).float() / D)).repeat_interleave(2)
-    angles = positions.float()[:, None] * speeds
-    rotated = torch.cat([-x[..., D // 2 :], x[..., : D // 2]], -1).float()
-    return (x.float() * angles.cos() + rotated * angles.sin()).to(x.dtype)
+    kind = torch.promote_types(x.dtype, torch.float32)
+    speeds = (base ** (-torch.arange(0, D, 2, dtype=kind) / D)).repeat_interleave(2)
+    angles = positions.to(kind)[:, None] * speeds
+    rotated = torch.cat([-x[..., D // 2 :], x[..., : D // 2]], -1).to(kind)
+    return (x.to(kind) * angles.cos() + rotated * angles.sin()).to(x.dtype)
 
 
 @variant(ROPE, provides="rope")
@@ -631,8 +643,9 @@ def by_rotate_half(x, positions, base=10000.0):
     T, D = x.shape[-2:]
     if D % 2 != 0 or len(positions) != T:
         raise ValueError("does not fit")
-    frequencies = 1.0 / base ** (torch.arange(0, D, 2) / D)
-    angles = torch.outer(positions.float(), frequencies).repeat(1, 2)
+    kind = torch.float64 if x.dtype == torch.float64 else torch.float32
+    frequencies = 1.0 / base ** (torch.arange(0, D, 2, dtype=kind) / D)
+    angles = torch.outer(positions.to(kind), frequencies).repeat(1, 2)
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat((-second, first), dim=-1) * sin

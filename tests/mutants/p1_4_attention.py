@@ -221,6 +221,9 @@ edit(NORMS, "forgets_the_bias", "layer_norm does not add its bias.", (LN, LN.rem
 edit(NORMS, "mean_of_squares_minus_square_of_mean", "The variance is computed as mean of squares minus square of the mean, which loses all digits when the mean is large.",
      ("variance = x.var(-1, keepdim=True, unbiased=False)", "variance = (x.pow(2).mean(-1, keepdim=True) - mean.pow(2)).clamp(min=0)"))
 edit(NORMS, "cuts_the_gradient", "The result of layer_norm is detached: nothing below it can learn.", (LN, "((x - mean) / (variance + eps).sqrt()).detach() * weight + bias"))
+edit(NORMS, "another_default_eps", "The default of eps is not 1e-5 in both functions.",
+     ("def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5)", "def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-8)"),
+     ("def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5)", "def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-8)"))
 edit(NORMS, "fixed_eps", "eps is written into the code; the argument is ignored.", (LN, LN.replace("eps", "1e-5")), (RMS, RMS.replace("eps", "1e-5")))
 edit(NORMS, "changes_x", "layer_norm changes x in place.", (LN, "x.sub_(mean) / (variance + eps).sqrt() * weight + bias"))
 
@@ -264,6 +267,8 @@ edit(BLOCK, "adds_what_was_normalised", "Each step adds to the normalised x; the
 edit(BLOCK, "feed_forward_first", "The two steps run in the wrong order: attention comes first.",
      (STEP_1, "x = x + self.feed_forward(self.norm_2(x))"), (STEP_2, "return x + self.attention(self.norm_1(x))"))
 edit(BLOCK, "blocks_the_straight_road", "x is detached before the first addition: no gradient passes along the straight road.", (STEP_1, "x = x.detach() + self.attention(self.norm_1(x))"))
+edit(BLOCK, "copies_the_modules", "The modules are copied, so training the block leaves the ones that were handed over behind.",
+     ("self.attention, self.feed_forward = attention, feed_forward", "import copy\n        self.attention, self.feed_forward = copy.deepcopy(attention), copy.deepcopy(feed_forward)"))
 edit(BLOCK, "changes_its_input", "x += changes the caller's tensor; write x = x + ….", (STEP_1, "x += self.attention(self.norm_1(x))"))
 edit(BLOCK, "hides_its_modules", "The modules are kept where PyTorch does not find their parameters (a list or tuple); keep each as an attribute of its own.",
      ("self.attention, self.feed_forward = attention, feed_forward\n    self.norm_1, self.norm_2 = norm_1, norm_2".replace("\n    ", "\n        "),

@@ -86,3 +86,15 @@ def test_an_unknown_name_is_not_found(passed, lesson):
 
 def test_names_in_an_exercise_cell():
     assert answers._defined("import torch\ndef a(): ...\nclass B: ...\nx = 1\n") == {"a", "B"}
+
+
+@pytest.mark.parametrize("variable", [("NBGRADER_EXECUTION", "autograde"), ("HANDBOOK_GRADING", "1")])
+def test_while_grading_nothing_of_ours_is_handed_out(passed, lesson, monkeypatch, variable):
+    monkeypatch.setenv(*variable)
+    for name in ("double", "causal_mask"):
+        with pytest.raises(NotYetError, match=f"your own {name}"):
+            yours_or_ours(name, {name: mine})
+    assert answers._reference("double", "toy") is None
+    assert yours_or_ours("double", {}, ours) is ours
+    passed.add("toy")
+    assert yours_or_ours("double", {"double": mine}) is mine

@@ -6,12 +6,13 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grader.folders import Folders
 from grader.intake import Collected, collect
-from grader.intake.collect import refresh
+from grader.intake.storing import refresh
 from tests import made_up
 from tests.made_up import PART, STEM, data, lesson, solved
 
@@ -39,7 +40,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def run(root: Path, folders: Folders, **options: str) -> Collected:
+def run(root: Path, folders: Folders, **options: Any) -> Collected:
     return collect(root, made_up.library(), folders, **options)
 
 
@@ -247,3 +248,102 @@ def test_answers_move_to_a_lesson_that_was_released_anew(tmp_path: Path, folders
     again = path.read_bytes()
     refresh(folders, "ada", made_up.pristine(newer))
     assert path.read_bytes() == again
+
+
+def answered(first: str = "a + b", second: str = "") -> bytes:
+    """The lesson with its first answer, and the second one if it is given."""
+    table = lesson()
+    table["cells"][2]["source"] = f"def add(a, b):\n    return {first}"
+    if second:
+        table["cells"][5]["source"] = f"def total(numbers):\n    return {second}"
+    return data(table)
+
+
+def test_an_emptier_file_does_not_replace_a_fuller_one_unless_asked(tmp_path: Path, folders: Folders) -> None:
+    run(put(tmp_path / "first", f"ada/{FILE}"), folders)
+    full = (folders.submitted / "ada" / PART / FILE).read_bytes()
+    stub = put(tmp_path / "second", f"ada/{FILE}", content=data(lesson()))
+    for _ in range(2):
+        row = run(stub, folders).records["ada"][PART]["lessons"][STEM]
+        assert (folders.submitted / "ada" / PART / FILE).read_bytes() == full
+        assert row["answered"] == ["sum-two", "sum-many"]
+        errors = [finding["message"] for finding in row["findings"] if finding["severity"] == "error"]
+        assert len(errors) == 1
+        assert "answers 0 exercises, the one collected earlier" in errors[0]
+    row = run(stub, folders, replace=True).records["ada"][PART]["lessons"][STEM]
+    assert (row["status"], row["answered"]) == ("untouched", [])
+
+
+def test_a_fuller_or_equal_file_replaces_and_lost_answers_are_named(tmp_path: Path, folders: Folders) -> None:
+    run(put(tmp_path / "first", f"ada/{FILE}", content=answered()), folders)
+    other = lesson()
+    other["cells"][5]["source"] = "def total(numbers):\n    return sum(numbers)"
+    row = run(put(tmp_path / "second", f"ada/{FILE}", content=data(other)), folders).records["ada"][PART]["lessons"][STEM]
+    assert row["answered"] == ["sum-many"]
+    assert "took the place of an earlier one that also answers sum-two" in row["findings"][-1]["message"]
+    row = run(put(tmp_path / "third", f"ada/{FILE}"), folders).records["ada"][PART]["lessons"][STEM]
+    assert (row["answered"], row["findings"]) == (["sum-two", "sum-many"], [])
+
+
+def test_everything_is_kept_as_received_once(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"ada/{FILE}", f"ada/{STEM} (1).ipynb")
+    put(root, f"bob/{FILE}", "bob/notes.txt", content=b"not json")
+    put(root, "cy.zip", content=b"PK damaged")
+    first = run(root, folders).kept
+    assert first is not None
+    kept = {path.relative_to(first).as_posix(): path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    assert kept == {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert run(root, folders).kept is None
+    put(root, f"ada/{FILE}", content=answered())
+    second = run(root, folders).kept
+    assert second not in (None, first)
+    assert [path.relative_to(second).as_posix() for path in second.rglob("*.ipynb")] == [f"ada/{FILE}"]
+    assert kept[f"ada/{FILE}"] == (first / "ada" / FILE).read_bytes()
+
+
+def test_two_people_under_one_name_are_not_mixed_up(tmp_path: Path, folders: Folders) -> None:
+    root = tmp_path / "handed-in"
+    put(root, f"root-{PART}.zip", content=zipped({f"{PART}/{FILE}": answered()}))
+    put(root, f"root-{PART} (1).zip", content=zipped({f"{PART}/{FILE}": answered("b + a")}))
+    put(root, f"bob/{FILE}")
+    collected = run(root, folders)
+    assert collected.students == ("bob",)
+    assert found(folders) == [f"bob/{PART}/{FILE}"]
+    errors = [str(finding) for finding in collected.findings if finding.severity == "error"]
+    assert len(errors) == 1
+    assert f"root-{PART}.zip and root-{PART} (1).zip: different submissions under the one name root" in errors[0]
+
+
+def test_two_stages_of_one_persons_work_are_no_conflict(tmp_path: Path, folders: Folders) -> None:
+    root = tmp_path / "handed-in"
+    put(root, f"ada-{PART}.zip", content=zipped({f"{PART}/{FILE}": answered()}))
+    put(root, f"ada-{PART} (1).zip", content=zipped({f"{PART}/{FILE}": answered("a + b", "sum(numbers)")}))
+    for name, code in (("a", "a + b"), ("b", "b + a")):  # within a student's own folder nobody is in doubt
+        put(root, f"bob/{name}-{PART}.zip", content=zipped({f"{PART}/{FILE}": answered(code)}))
+    assert run(root, folders).students == ("ada", "bob")
+
+
+def test_moodle_gives_one_id_with_and_without_folders(tmp_path: Path, folders: Folders) -> None:
+    flat = put(tmp_path / "flat", f"Cy Müller_1234568_assignsubmission_file_{FILE}")
+    put(flat, f"Di Ó_77_assignsubmission_file_di-{PART}.zip", content=zipped({f"{PART}/{FILE}": data(solved())}))
+    assert run(flat, folders).students == ("Cy-Müller", "Di-Ó")
+    layout = put(tmp_path / "folders", f"Cy Müller_1234568_assignsubmission_file_/{FILE}")
+    assert run(layout, folders).students == ("Cy-Müller",)
+
+
+def test_a_wrong_id_can_be_renamed(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"root-{PART}/{FILE}", f"bob/{FILE}")
+    assert run(root, folders, rename={"root": "ada"}).students == ("ada", "bob")
+
+
+def test_late_files_stray_files_and_empty_folders_are_named(tmp_path: Path, folders: Folders) -> None:
+    root = put(tmp_path / "handed-in", f"ada_LATE_12_34_{FILE}", f"bob/{FILE}")
+    put(root, "README.docx", "bob/notes.txt", "dan/essay.pdf", content=b"x")
+    (root / "hal").mkdir()
+    collected = run(root, folders)
+    assert collected.records["ada"][PART]["lessons"][STEM]["late"] is True
+    assert "late" not in collected.records["bob"][PART]["lessons"][STEM]
+    assert sorted(collected.ignored) == ["README.docx", "bob/notes.txt", "dan/essay.pdf"]
+    assert [str(finding) for finding in collected.findings] == [
+        "warning: hal: this folder is empty; nothing was collected from it",
+        "warning: dan: no notebook is in this folder; nothing was collected from it"]

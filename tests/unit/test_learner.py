@@ -15,6 +15,7 @@ from grader.cli import cli
 from grader.course import load_course
 from grader.intake.rebuild import notebook_text
 from grader.intake.released import pristine_of
+from grader.learner import submit as submitting
 from grader.learner.names import names_left, names_needed
 from tests.made_up import code
 
@@ -213,6 +214,25 @@ def test_submit_packs_the_part_with_a_manifest(notebook: Path, tmp_path: Path) -
     assert (manifest["student"], manifest["part"]) == ("Ada-Lovelace", LESSON.part)
 
 
+def test_submit_needs_a_name_that_is_yours(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
+    monkeypatch.setattr(submitting.getpass, "getuser", lambda: "jovyan")
+    refused = run("submit")
+    assert (refused.exit_code, "grader submit --student NAME" in refused.output) == (2, True)
+    assert not (paths.BUILD / "submissions").exists()
+    monkeypatch.setattr(submitting.getpass, "getuser", lambda: "ada7")
+    taken = run("submit")
+    assert "handed in as ada7, the name of this account" in taken.output
+    assert "no exercise is answered" in taken.output
+    monkeypatch.setenv("JUPYTERHUB_USER", "Ada Lovelace")
+    assert Path(json.loads(run("submit", "--json").stdout)["path"]).name.startswith("Ada-Lovelace-")
+
+
+def test_check_takes_one_name_and_says_so() -> None:
+    result = run("check", f"{LESSON.stem}.ipynb", FIRST)
+    assert (result.exit_code, f"here {FIRST}" in " ".join(result.output.split())) == (2, True)
+
+
 def test_submit_takes_unreadable_notebooks_along_and_says_so(notebook: Path) -> None:
     notebook.write_text("{", encoding="utf-8")
     result = run("submit", "--student", "ada")
@@ -222,7 +242,7 @@ def test_submit_takes_unreadable_notebooks_along_and_says_so(notebook: Path) -> 
 
 def test_submit_without_notebooks_or_with_a_wrong_part_says_what_to_do(notebook: Path) -> None:
     notebook.unlink()
-    assert "`grader reset all` brings them back" in run("submit").output
+    assert "`grader reset all` brings them back" in run("submit", "--student", "ada").output
     assert "name the part to hand in" in run("submit", "part99").output
 
 

@@ -38,6 +38,15 @@ def test_right_answer(shell):
     assert progress.passed_now(EXERCISE)
 
 
+@pytest.mark.parametrize("variable", [("NBGRADER_EXECUTION", "autograde"), ("HANDBOOK_GRADING", "1")])
+def test_a_card_of_a_grading_run_has_no_progress_line(shell, monkeypatch, variable):
+    assert "exercises of this lesson" in notebook.check(EXERCISE).html()
+    monkeypatch.setenv(*variable)
+    card = notebook.check(EXERCISE)
+    assert card.progress is None
+    assert "exercises of this lesson" not in card.html()
+
+
 def test_stub_and_empty_notebook_are_not_attempted(shell):
     assert notebook.check(EXERCISE).verdict.outcome is Outcome.NOT_ATTEMPTED
     answer(shell, stubs(LESSON)[EXERCISE])
