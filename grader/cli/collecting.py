@@ -33,17 +33,9 @@ def collect(source: Path, student: str | None, roster: Path | None, renames: tup
     from grader.intake.collect import collect as take_in
     from grader.intake.owners import safe_name
     from grader.intake.released import library_of_release
-    from grader.intake.roster import RosterError, read_roster
 
     with plain_errors():
-        if source.is_file() and not (source.suffix.lower() == ".zip" or ".ipynb" in source.name.lower()):
-            raise FlowError(f"{source} is no folder, no zip and no notebook; name what your learners sent")
-        try:
-            names = read_roster(roster) if roster else ()
-        except RosterError as error:
-            raise FlowError(str(error)) from None
-        rename = _renames(renames)
-        folders = Folders()
+        names, rename, folders = _names(source, roster), _renames(renames), Folders()
         library = library_of_release(folders)
         if not library.by_stem:
             raise FlowError("nothing is released yet; run `grader release` first")
@@ -64,6 +56,19 @@ def collect(source: Path, student: str | None, roster: Path | None, renames: tup
                    "or say whose it is with --student", err=True)
         sys.exit(2)
     sys.exit(1 if _errors(collected) or (compared and compared.unknown) else 0)
+
+
+def _names(source: Path, roster: Path | None) -> tuple[str, ...]:
+    """The ids on the roster, after a look at what is to be collected. Raises FlowError."""
+    from grader.flow.nbgrader_course import FlowError
+    from grader.intake.roster import RosterError, read_roster
+
+    if source.is_file() and not (source.suffix.lower() == ".zip" or ".ipynb" in source.name.lower()):
+        raise FlowError(f"{source} is no folder, no zip and no notebook; name what your learners sent")
+    try:
+        return read_roster(roster) if roster else ()
+    except RosterError as error:
+        raise FlowError(str(error)) from None
 
 
 def _renames(pairs: tuple[str, ...]) -> dict[str, str]:
