@@ -95,7 +95,7 @@ def overfit(split: Split, *, epochs: int, held_out: int = 6, width: int = 64, se
     history: dict[str, list[float]] = {"learned from": [], "held out": []}
     for _ in range(epochs):
         head.train()
-        for rows in torch.randperm(len(split.x)).split(2):
+        for rows in torch.split(torch.randperm(len(split.x)), 2):
             loss = F.cross_entropy(head(split.x[rows]), split.y[rows])
             optimizer.zero_grad()
             torch.autograd.backward(loss)

@@ -16,7 +16,7 @@ def count_by_hand(tokens, n):
     return {"n": n, "vocabulary": sorted(set(tokens)), "counts": counts}
 
 
-FOX = "the fox saw the hen and the fox ran".split()
+FOX = ["the", "fox", "saw", "the", "hen", "and", "the", "fox", "ran"]
 
 
 class TestTrainNgram(Exercise, id="history-ngram-train"):

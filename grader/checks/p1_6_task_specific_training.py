@@ -283,7 +283,7 @@ def training_run(step, x, y, kind, stale):
         return torch.cat([p.detach().flatten() for group in groups for p in group["params"]])
 
     losses, weights = [], [trained()]
-    for inputs, labels in zip(x, y):
+    for inputs, labels in zip(x, y, strict=True):
         losses.append(step(model, optimizer, inputs, labels))
         weights.append(trained())
     frozen = {name: p for name, p in model.named_parameters() if name.startswith("frozen")}

@@ -103,7 +103,7 @@ def _set_aside(rename: dict[str, str], collected: Any, folders: Any) -> dict[str
     moved = {}
     for old, new in rename.items():
         place = folders.aside / f"{old}-{time.strftime('%Y-%m-%d_%H%M%S')}"
-        if old in rename.values() or new not in collected.records:
+        if old not in collected.renamed or old in rename.values() or new not in collected.records:
             continue
         for step in ("intake", "submitted", "autograded", "verdicts", "feedback"):
             if (folders.build / step / old).is_dir():

@@ -36,6 +36,7 @@ class Collected:
     findings: list[Finding] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     kept: Path | None = None
+    renamed: list[str] = field(default_factory=list)
 
     @property
     def students(self) -> tuple[str, ...]:
@@ -151,4 +152,7 @@ def _by_student(entries: list[Entry], library: Library, whole: Owner | None, col
     rows: dict[str, list[Entry]] = defaultdict(list)
     for owner in sorted(owners, key=lambda owner: ids[owner]):
         rows[rename.get(ids[owner], ids[owner])] += owners[owner]
+    collected.renamed = sorted(rename.keys() & set(ids.values()))
+    for old in sorted(rename.keys() - set(ids.values())):
+        collected.findings.append(Finding.error(f"--rename {old}={rename[old]}", f"no file here belongs to {old}; nothing was renamed"))
     return rows, top

@@ -333,7 +333,9 @@ def test_moodle_gives_one_id_with_and_without_folders(tmp_path: Path, folders: F
 
 def test_a_wrong_id_can_be_renamed(tmp_path: Path, folders: Folders) -> None:
     root = put(tmp_path / "handed-in", f"root-{PART}/{FILE}", f"bob/{FILE}")
-    assert run(root, folders, rename={"root": "ada"}).students == ("ada", "bob")
+    collected = run(root, folders, rename={"root": "ada", "cy": "dan"})
+    assert (collected.students, collected.renamed) == (("ada", "bob"), ["root"])
+    assert "no file here belongs to cy; nothing was renamed" in said(collected)
 
 
 def test_late_files_stray_files_and_empty_folders_are_named(tmp_path: Path, folders: Folders) -> None:

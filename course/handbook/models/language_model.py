@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 import torch
@@ -117,16 +118,22 @@ class LanguageModel:
         if temperature < 0:
             raise ValueError(f"temperature is {temperature}; it must be 0 or more")
         dice = torch.Generator().manual_seed(seed)
-        fed, cache, new = self.ids(text), None, []
+        fed, cache, new = self.ids(text), self._new_cache(), list[int]()
         for _ in range(max_new_tokens):
-            out = self.model(fed, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            scores, cache = out.logits[0, -1].float().cpu(), out.past_key_values
+            scores = self.model(fed, use_cache=True, logits_to_keep=1, **cache).logits[0, -1].float().cpu()
             token = _pick(scores, temperature, dice)
             if token in self.stop_ids:
                 break
             new.append(token)
             fed = torch.tensor([[token]], device=self.device)
         return self.decode(new)
+
+    def _new_cache(self) -> dict[str, Any]:
+        """An empty key-value cache, filled in place, under the name that this version of Transformers has for it."""
+        from transformers import DynamicCache
+
+        known = inspect.signature(self.model.forward).parameters
+        return {"cache" if "cache" in known else "past_key_values": DynamicCache(config=self.model.config)}
 
     @property
     def stop_ids(self) -> set[int]:
