@@ -159,7 +159,7 @@ def test_a_save_by_colab_without_marks_keeps_its_marks(classroom: Classroom) -> 
 
 def test_each_trouble_gets_its_line_and_the_rest_its_points(classroom: Classroom) -> None:
     deleted, broken, endless, loud, *rest = classroom.of("trouble")
-    assert (deleted["verdict"], deleted["points"]) == ("not attempted", "0.0")
+    assert (deleted["verdict"], deleted["points"]) == ("not attempted", "0.0"), deleted
     assert "is missing" in deleted["reason"]
     assert broken["points"] == "0.0"
     assert "not valid Python" in broken["reason"]
