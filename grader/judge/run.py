@@ -29,11 +29,13 @@ OPTIONS = ["--assert=plain", "--import-mode=importlib", "--noconftest", "--captu
            *(option for name in UNUSED for option in ("-p", f"no:{name}"))]
 
 
-def judge(exercise: str, make_submission: Callable[[], Submission], *, seed: int | None = None, hidden: bool = True) -> Verdict:
+def judge(exercise: str, make_submission: Callable[[], Submission], *, seed: int | None = None, hidden: bool = True,
+          recognise: bool = True) -> Verdict:
     """Judge one exercise.
 
     Args: exercise is its id; make_submission gives a fresh handle on the learner's work for each check; seed makes the
-    inputs reproducible (fresh if None); hidden says whether checks of `grader/hidden/` count where they are present.
+    inputs reproducible (fresh if None); hidden says whether checks of `grader/hidden/` count where they are present;
+        recognise says whether a wrong answer is compared with the known mistakes.
     Raises: CourseError if there is no such exercise.
     """
     info = find_exercise(exercise)
@@ -46,7 +48,7 @@ def judge(exercise: str, make_submission: Callable[[], Submission], *, seed: int
     outcome = summarise(checks)
     points = score(checks, info.points)
     mistake = ""
-    if outcome in (Outcome.FAILED, Outcome.LEARNER_ERROR):
+    if recognise and outcome in (Outcome.FAILED, Outcome.LEARNER_ERROR):
         mistake = fingerprints.recognise(info, classes, make_submission)
     return Verdict(exercise, points, info.points, outcome, checks, mistake, seed, time.perf_counter() - started)
 

@@ -35,7 +35,7 @@ def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor |
 TIDY = """
 const style = document.createElement("style");  // what of Lab's own furniture says nothing in a picture
 style.textContent = `.jp-cell-toolbar, .jp-Notebook-footer, .jp-SideBar.jp-mod-right, .cm-cursorLayer {visibility: hidden !important}
-                     .jp-Notebook .jp-Cell {border-color: transparent !important} .jp-Collapser-child {opacity: 0}`;
+                     .jp-Notebook .jp-Cell {border-color: transparent !important} .jp-Collapser-child {opacity: 0 !important}`;
 document.head.append(style);
 for (const editor of document.querySelectorAll(".cm-scroller")) editor.scrollLeft = 0;
 document.activeElement.blur();
