@@ -4,7 +4,7 @@ VENV        ?= .venv
 TORCH       ?= auto
 SETUP_FLAGS ?=
 LAB_FLAGS   ?=
-WORKERS     ?= 0
+WORKERS     ?= 2
 PYTEST_FLAGS ?=
 BENCH_FLAGS ?=
 

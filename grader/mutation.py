@@ -5,10 +5,12 @@ A file `tests/mutants/<lesson>.py` registers them with `edit`, `mutant` and `var
 from __future__ import annotations
 
 import ast
+import copy
 import importlib.util
 import inspect
 import linecache
 import textwrap
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -38,7 +40,7 @@ class Alternative:
         if self.provides:
             if self.provides not in scope:
                 raise ValueError(f"{self.name}: the reference of {self.exercise} defines no {self.provides!r}")
-            scope[self.provides] = self.value
+            scope[self.provides] = _as_new(self.value)
         return scope
 
     def source(self, reference: str) -> str:
@@ -52,6 +54,15 @@ class Alternative:
             body = body[body.index("\nclass " if inspect.isclass(self.value) else "\ndef ") + 1:] if body.startswith("@") else body
             reference += f"\n\n{body}\n{self.provides} = {self.value.__name__}\n"
         return reference
+
+
+def _as_new(value: Any) -> Any:
+    """The function as if it had just been defined: a mutable default that earlier calls have filled is empty again."""
+    if isinstance(value, types.FunctionType):
+        if not hasattr(value, "first_defaults"):
+            value.first_defaults = copy.deepcopy(value.__defaults__)  # type: ignore[attr-defined]
+        value.__defaults__ = copy.deepcopy(value.first_defaults)  # type: ignore[attr-defined]
+    return value
 
 
 _registered: list[Alternative] = []

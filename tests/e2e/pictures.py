@@ -35,7 +35,7 @@ def scaled_dot_product_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor |
 TIDY = """
 const style = document.createElement("style");  // what of Lab's own furniture says nothing in a picture
 style.textContent = `.jp-cell-toolbar, .jp-Notebook-footer, .jp-SideBar.jp-mod-right, .cm-cursorLayer {visibility: hidden !important}
-                     .jp-Notebook .jp-Cell {border-color: transparent !important} .jp-Collapser-child {opacity: 0 !important}`;
+                     .jp-Notebook .jp-Cell {border-color: transparent !important} .jp-Collapser {visibility: hidden}`;
 document.head.append(style);
 for (const editor of document.querySelectorAll(".cm-scroller")) editor.scrollLeft = 0;
 document.activeElement.blur();
@@ -92,10 +92,9 @@ def shot(page: NotebookPage, name: str) -> bytes:
 
 
 def save(path: Path, data: bytes) -> Path:
-    """Write a picture in 256 colours, which is enough for a screen and a third of the bytes."""
+    """Write a picture with all its colours: fewer would turn the small green ticks blue."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.open(io.BytesIO(data)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    picture.save(path, optimize=True)
+    Image.open(io.BytesIO(data)).convert("RGB").save(path, optimize=True)
     return path
 
 
