@@ -58,6 +58,7 @@ def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def _from_outside(scope: symtable.SymbolTable) -> Iterator[str]:
+    top = scope.get_type() == "module"  # from Python 3.12 on the names of comprehensions stand here too, as assigned
     for symbol in scope.get_symbols():
-        if symbol.is_referenced() and (symbol.is_global() or (scope.get_type() == "module" and not symbol.is_assigned())):
+        if symbol.is_referenced() and (not symbol.is_assigned() if top else symbol.is_global()):
             yield symbol.get_name()

@@ -113,7 +113,7 @@ class Liar:
     __class__ = int  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("value", [Colour.RED, Config(), Liar(), object(), len, iter([1]), np.timedelta64(1), np.array(["a"]), Ref,
+@pytest.mark.parametrize("value", [Colour.RED, Config(), Liar(), object(), len, iter([1]), np.timedelta64(1, "s"), np.array(["a"]), Ref,
                                    torch.ones(2).to_sparse(), torch.ones(2, device="meta")], ids=lambda value: type(value).__name__)
 def test_objects_stay_behind(value: Any) -> None:
     with pytest.raises(CodecError):
