@@ -80,7 +80,7 @@ def examine(info: ExerciseInfo, *, seeds: int = 30) -> Report:
     report.mutants, report.variants = len(mutants), len(variants)
     if len(mutants) < MIN_MUTANTS or len(variants) < MIN_VARIANTS:
         report.problems.append(f"{len(mutants)} mutants and {len(variants)} variants; at least {MIN_MUTANTS} and {MIN_VARIANTS} are needed")
-    if not any(getattr(check, "is_core", False) for cls in check_classes(info) for check in cls.checks().values()):
+    if not any(getattr(check, "is_core", False) for cls in check_classes(info, hidden=False) for check in cls.checks().values()):
         report.problems.append("no check is marked @core")
     _reference(info, source, seeds, report)
     _stub(info, report)

@@ -13,6 +13,11 @@ def core(check: Check) -> Check:
     return check
 
 
+def is_core(check: Callable[..., Any], *, hidden: bool) -> bool:
+    """Whether nothing counts without this check. A hidden one never is: a learner's copy lacks it and must not earn by it."""
+    return bool(getattr(check, "is_core", False)) and not hidden
+
+
 class Exercise:
     """Checks of one exercise. Subclass with `id="..."`; in `grader/hidden/` also with `hidden=True`.
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from grader.judge.exercise import Exercise
+from grader.judge.exercise import Exercise, is_core
 from grader.judge.expect import Mismatch
 from grader.judge.outcome import CheckResult, Outcome
 from grader.judge.show import show, show_call
@@ -76,7 +76,7 @@ class JudgePlugin:
         hidden = bool(issubclass(cls, Exercise) and cls.hidden)
         name = ("hidden: " if hidden else "") + function.__name__
         sentence = " ".join((function.__doc__ or function.__name__.removeprefix("test_").replace("_", " ")).split())
-        result = CheckResult(name, sentence, Outcome.PASSED, getattr(function, "is_core", False), hidden, seconds=call.duration)
+        result = CheckResult(name, sentence, Outcome.PASSED, is_core(function, hidden=hidden), hidden, seconds=call.duration)
         if error is not None:
             result = self._explain(result, error)
         before = self.results.get(name)

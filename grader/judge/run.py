@@ -17,7 +17,7 @@ import pytest
 
 from grader.course import ExerciseInfo, find_exercise
 from grader.judge import fingerprints
-from grader.judge.exercise import Exercise
+from grader.judge.exercise import Exercise, is_core
 from grader.judge.outcome import CheckResult, Outcome, Verdict, score, summarise
 from grader.judge.plugin import JudgePlugin
 from grader.seam import Submission
@@ -107,7 +107,7 @@ def _complete(classes: list[type[Exercise]], plugin: JudgePlugin) -> tuple[Check
             result = plugin.results.get(full)
             if result is None:
                 sentence = " ".join((function.__doc__ or name).split())
-                result = CheckResult(full, sentence, Outcome.COULD_NOT_CHECK, getattr(function, "is_core", False), cls.hidden,
+                result = CheckResult(full, sentence, Outcome.COULD_NOT_CHECK, is_core(function, hidden=cls.hidden), cls.hidden,
                                      problem=plugin.collection_error[-500:] or "it was not run")
             ordered.append(_redact(result))
     return tuple(ordered)
