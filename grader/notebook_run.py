@@ -77,29 +77,42 @@ def _fresh_namespace() -> dict[str, Any]:
 
 
 def _run(cell: PristineCell, namespace: dict[str, Any], seconds: float) -> Problem | None:
-    source = plain_python(cell.source)
-    name = f"cell-{cell.id or 'unnamed'}.py"
+    stopped, _ = run_cell(f"cell-{cell.id or 'unnamed'}.py", cell.source, namespace, seconds=seconds)
+    return Problem(cell.id, cell.exercise or "", *stopped) if stopped else None
+
+
+def run_cell(
+    name: str, source: str, namespace: dict[str, Any], *, seconds: float, printed: int = MAX_PRINTED
+) -> tuple[tuple[str, str] | None, str]:
+    """Run one cell. Returns kind and text of what it stopped with, or None, and the first characters that it printed."""
+    source = plain_python(source)
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     broken = syntax_error(source)
     if broken:
-        return Problem(cell.id, cell.exercise or "", "SyntaxError", broken)
+        return ("SyntaxError", broken), ""
+    text = CappedText(printed)
+    with captured(text):
+        stopped = _stopped(source, name, namespace, seconds)
+    return stopped, text.text()
+
+
+def _stopped(source: str, name: str, namespace: dict[str, Any], seconds: float) -> tuple[str, str] | None:
     started = time.monotonic()
     try:
-        with Alarm() as alarm, captured(CappedText(MAX_PRINTED)):
+        with Alarm() as alarm:
             try:
                 alarm.arm(seconds)
                 _execute(source, name, namespace)
             finally:
                 alarm.disarm()
     except TimeLimit:
-        text = f"stopped after {time.monotonic() - started:.0f} s"
-        return Problem(cell.id, cell.exercise or "", "too slow", text)
+        return "too slow", f"stopped after {time.monotonic() - started:.0f} s"
     except KeyboardInterrupt:
         raise
     except SystemExit:
-        return Problem(cell.id, cell.exercise or "", "SystemExit", "the cell calls exit(); take that line out")
+        return "SystemExit", "the cell calls exit(); take that line out"
     except BaseException as error:
-        return Problem(cell.id, cell.exercise or "", type(error).__name__, _told(error, name))
+        return type(error).__name__, _told(error, name)
     return None
 
 

@@ -18,6 +18,8 @@ from grader.seam.handle import Handle
 from grader.seam.link import CallRecord, Far, FarSideError, Link
 from grader.seam.values import HAS, IDENTITY, LIMITS, LOOKUP, Limits
 
+_numpy_random: Any = np.random  # older stubs of NumPy lack get_bit_generator and set_bit_generator
+
 CALL_SECONDS = 5.0  # for one call
 TOTAL_SECONDS = 20.0  # for all calls of one submission object: make one a check
 GRACE_SECONDS = 0.5  # beyond a call's limit, before the learner's process is given up
@@ -146,13 +148,13 @@ def _seeded(seed: int) -> _State:
 
 
 def _current() -> _State:
-    numpy = np.random.get_bit_generator()  # type: ignore[attr-defined]  # missing from NumPy's stubs
+    numpy = _numpy_random.get_bit_generator()
     return _State(torch.get_rng_state(), random.getstate(), numpy, torch.get_default_dtype())
 
 
 def _install(state: _State) -> None:
     torch.set_rng_state(state.torch_state)
     random.setstate(state.python_state)
-    np.random.set_bit_generator(state.numpy_bits)  # type: ignore[attr-defined]
+    _numpy_random.set_bit_generator(state.numpy_bits)
     if torch.get_default_dtype() != state.dtype:
         torch.set_default_dtype(state.dtype)

@@ -1,0 +1,77 @@
+"""Grade one notebook: run its cells in a warm, shut-in process and judge its exercises from this one."""
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from grader.card import Card
+from grader.course import find_exercise
+from grader.fleet.bundle import Bundle, Result
+from grader.fleet.canary import tampered
+from grader.fleet.client import WarmServer, WarmServerError
+from grader.fleet.session import Session
+from grader.judge.outcome import Outcome, Verdict
+from grader.judge.run import judge
+from grader.notebook import with_error
+from grader.seam import SeamError
+
+MAX_NOTES = 12
+
+
+def execute(bundle: Bundle, server: WarmServer) -> Result:
+    """Grade one notebook. Never raises because of what is in it."""
+    started = time.monotonic()
+    result = Result(bundle.name, sandbox=server.level)
+    session = Session(bundle, server, seed=min(bundle.seeds.values(), default=0))
+    try:
+        session.start()
+        for exercise in bundle.exercises:
+            verdict = _judged(exercise, session)
+            info = find_exercise(exercise)
+            card = Card(info, verdict)
+            result.exercises[exercise] = {"verdict": verdict.as_json(), "html": card.html(), "plain": repr(card)}
+        result.notes += _tampered(session)
+    except WarmServerError as error:
+        result.problem = str(error)
+    finally:
+        session.end()
+    result.cells = session.cells
+    result.notes = [*dict.fromkeys(session.notes), *result.notes][:MAX_NOTES]
+    result.seconds, result.cpu, result.processes = time.monotonic() - started, session.cpu, session.lives
+    return result
+
+
+def _judged(exercise: str, session: Session) -> Verdict:
+    """The verdict on one exercise; what its cell stopped with explains a missing answer."""
+    verdict = judge(exercise, session.submission, seed=session.bundle.seeds[exercise])
+    own = [cell.id for cell in session.bundle.cells if cell.exercise == exercise]
+    left_out = next((session.skip[name] for name in own if name in session.skip), "")
+    if left_out:
+        return with_error(verdict, f"Your answer's cell {left_out}, so it was left out.")
+    if verdict.outcome is not Outcome.NOT_ATTEMPTED:
+        return verdict
+    said = next((row for row in map(session.cells.get, own) if row and row["kind"]), None)
+    if said is None or said["kind"] == "NotImplementedError":
+        return verdict
+    if said["kind"] == "too slow":
+        return replace(verdict, outcome=Outcome.TOO_SLOW, note=f"Your answer's cell was {said['text']}.")
+    return with_error(verdict, f"Your answer's cell stops with an error: {said['kind']}: {said['text']}")
+
+
+def _tampered(session: Session) -> list[str]:
+    try:
+        names = tampered(session.submission())
+    except SeamError:
+        return []
+    return [f"tampering: {name} was replaced in the learner's process" for name in names]
+
+
+def provenance(bundle: Bundle, result: Result) -> dict[str, Any]:
+    """Where a verdict comes from, so that it can be replayed."""
+    import platform
+
+    import torch
+
+    return {"sandbox": result.sandbox, "seeds": dict(bundle.seeds), "python": platform.python_version(), "torch": torch.__version__,
+            "seconds": round(result.seconds, 3), "cpu_seconds": round(result.cpu, 3), "limits": bundle.limits.as_json()}

@@ -1,0 +1,236 @@
+"""The warm server: loads the heavy libraries and models once, then forks one shut-in child for each submission.
+
+Started as `python -m grader.fleet.server` by client.py, with its settings as JSON on standard input. A request is one
+message on a Unix socket: a header (limits and seed), and with it one end of the socket on which the child will talk to
+the judge. Cells, answers and checks go over that socket, never through this process: children inherit its memory.
+
+To the requester it answers with one message when the child has ended: exit code, CPU seconds, largest memory, and
+whether the memory limit was hit. If the requester hangs up first, the child is ended.
+"""
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import resource
+import selectors
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.sandbox import cgroup, jail, seccomp, syscalls
+from grader.sandbox.isolate import Isolation, become_learner
+from grader.sandbox.level import WORDS
+from grader.sandbox.limits import Limits
+
+HEADER_LIMIT = 1 << 14
+CHILD_BROKE = 71
+
+
+@dataclass
+class Child:
+    """One running submission and whom to tell when it ends."""
+
+    connection: socket.socket
+    group: str = ""
+
+
+class Server:
+    """Fork a child for each request and see to its end."""
+
+    def __init__(self, listener: socket.socket, lifeline: int, isolation: Isolation, groups: cgroup.Groups) -> None:
+        self.listener, self.lifeline, self.isolation, self.groups = listener, lifeline, isolation, groups
+        self.children: dict[int, Child] = {}
+        self.waiting: set[socket.socket] = set()  # connected, but without a request as yet
+        self.count = 0
+        self.selector = selectors.DefaultSelector()
+        self.alarm, alarm = os.pipe()
+        for end in (self.alarm, alarm):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for file in (listener, lifeline, self.alarm):
+            self.selector.register(file, selectors.EVENT_READ)
+
+    def run(self) -> None:
+        """Serve until the process that started this one is gone."""
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.listener:
+                    connection, _ = self.listener.accept()
+                    self.waiting.add(connection)
+                    self.selector.register(connection, selectors.EVENT_READ)
+                elif key.fileobj == self.lifeline:
+                    self.close()
+                    return
+                elif key.fileobj == self.alarm:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self.alarm, 4096)
+                elif key.fileobj in self.waiting:
+                    assert isinstance(key.fileobj, socket.socket)
+                    self._request(key.fileobj)
+                else:
+                    self._hung_up(key.fileobj)
+            self._reap()
+
+    def close(self) -> None:
+        """End every child."""
+        for pid in self.children:
+            _end(pid)
+        for pid in list(self.children):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+        self.groups.close()
+
+    def _request(self, connection: socket.socket) -> None:
+        self.waiting.discard(connection)
+        try:
+            header, files, _, _ = socket.recv_fds(connection, HEADER_LIMIT, 1)
+            if not header or len(files) != 1:
+                raise ValueError("no request")
+            request = json.loads(header)
+        except (OSError, ValueError):
+            self.selector.unregister(connection)
+            connection.close()
+            return
+        self.count += 1
+        group = f"job-{self.count}" if self.groups.folders else ""
+        limits = Limits(**request["limits"])
+        if group:
+            self.groups.make(group, limits)
+        pid = os.fork()
+        if pid == 0:
+            self._child(files[0], limits, request["seed"], group)
+        os.close(files[0])
+        self.children[pid] = Child(connection, group)
+
+    def _child(self, file: int, limits: Limits, seed: int, group: str) -> None:
+        code = CHILD_BROKE
+        try:
+            if group:
+                self.groups.enter(group, os.getpid())
+            become_learner(self.isolation, limits, file)
+            seed_all(seed)
+            from grader.fleet.learner import answer
+
+            answer(socket.socket(fileno=file))
+            code = 0
+        except SystemExit:
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _hung_up(self, connection: Any) -> None:
+        self.selector.unregister(connection)
+        for pid, child in self.children.items():
+            if child.connection is connection:
+                _end(pid)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = self.children.pop(pid, None)
+            if child is None:
+                continue
+            short = self.groups.remove(child.group) if child.group else False
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(child.connection)
+            said = {"exit": os.waitstatus_to_exitcode(status), "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss, "memory": short}
+            with contextlib.suppress(OSError):
+                child.connection.send(json.dumps(said).encode())
+            child.connection.close()
+
+
+def _end(pid: int) -> None:
+    """The outer process of a child passes this on to the inner one, as SIGKILL; without namespaces its session is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    if not _SHUT_IN:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def seed_all(seed: int) -> None:
+    """Start all random numbers anew: a fork inherits them."""
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def preload(models: bool) -> list[str]:
+    """Import what lessons import, and load the models where they have been fetched. Returns what could not be had."""
+    import importlib
+
+    missing = []
+    for name in ("torch", "numpy", "matplotlib.pyplot", "transformers", "peft", "handbook", "handbook.plots", "handbook.texts", "grader.fleet.learner"):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            missing.append(name)
+    import torch
+    import transformers
+
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    transformers.logging.set_verbosity_error()
+    torch.ones(3, requires_grad=True).sum().backward()  # the first one imports more
+    if models:
+        import handbook.models
+
+        for load in (handbook.models.load_lm, handbook.models.load_encoder):
+            try:
+                load()
+            except Exception as error:
+                missing.append(f"{load.__name__}: {error}")
+    return missing
+
+
+_SHUT_IN = True
+
+
+def main() -> None:
+    """Shut in, load, say "ready" as one line of JSON, and serve."""
+    global _SHUT_IN
+    settings = json.load(sys.stdin)
+    listener, lifeline = socket.socket(fileno=settings["listener"]), int(settings["lifeline"])
+    groups = cgroup.open_groups(f"handbook-grader-{os.getpid()}") if settings["sandbox"] else cgroup.Groups()
+    rules = seccomp.build() if settings["sandbox"] else None
+    _SHUT_IN = bool(settings["sandbox"])
+    if _SHUT_IN:
+        _enter_jail(settings)
+    missing = preload(settings["models"])
+    gc.collect()
+    gc.freeze()
+    level = (4 if groups.folders and rules is not None else 3 if rules is not None else 2) if _SHUT_IN else 1
+    private = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"level": level, "words": f"level {level}: {WORDS[level]}", "missing": missing, "rss": private}), flush=True)
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1):
+        os.dup2(null, number)
+    Server(listener, lifeline, Isolation(_SHUT_IN, rules), groups).run()
+
+
+def _enter_jail(settings: dict[str, Any]) -> None:
+    user, group = os.getuid(), os.getgid()
+    syscalls.unshare(syscalls.NEWNS | (0 if user == 0 else syscalls.NEWUSER))
+    if user:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
+    jail.enter(settings["root"], [Path(name) for name in settings["folders"]], [Path(name) for name in settings["secrets"]])
+
+
+if __name__ == "__main__":
+    main()
