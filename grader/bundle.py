@@ -16,6 +16,10 @@ from grader.lesson import read_lesson, stub_of
 
 TOP = ("README.md", "LICENSE", "Makefile", "pyproject.toml", "constraints.txt", "environment.yml", "nbgrader_config.py", "course", "grader")
 LEFT_OUT = ("grader/hidden",)
+README = "course/site/bundle_readme.md"  # a learner's copy has its own
+FOLDER = "llm-engineers-handbook"
+PLACEHOLDER = "YOUR-ORG"
+MODE = 0o644 << 16
 SKIPPED = re.compile(r"^(?:__pycache__|\..*|.*\.(?:pyc|bak|egg-info))$")
 LESSON = re.compile(r"^course/(?!handbook/)[^/]+/[^/]+\.py$")
 FIXED_TIME = (2020, 1, 1, 0, 0, 0)  # the same course gives the same bytes
@@ -33,9 +37,10 @@ class Bundle:
     path: Path
     files: tuple[str, ...]
     lessons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {"path": str(self.path), "files": len(self.files), "lessons": list(self.lessons)}
+        return {"path": str(self.path), "files": len(self.files), "lessons": list(self.lessons), "warnings": list(self.warnings)}
 
 
 def bundle(path: Path) -> Bundle:
@@ -47,14 +52,25 @@ def bundle(path: Path) -> Bundle:
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            archive.writestr(zipfile.ZipInfo(f"{paths.ROOT.name}/{name}", FIXED_TIME), data, zipfile.ZIP_DEFLATED)
-    return Bundle(path, tuple(files), tuple(lesson.stem for lesson in lessons))
+            member = zipfile.ZipInfo(f"{FOLDER}/{name}", FIXED_TIME)
+            member.external_attr = MODE
+            archive.writestr(member, data, zipfile.ZIP_DEFLATED)
+    return Bundle(path, tuple(files), tuple(lesson.stem for lesson in lessons), _warnings())
+
+
+def _warnings() -> tuple[str, ...]:
+    if PLACEHOLDER not in load_course().repository:
+        return ()
+    return ("the Colab badges point at a placeholder: set `repository` in course/course.toml to where you publish the unpacked bundle, "
+            "then run it again",)
 
 
 def contents(lessons: list[Lesson]) -> dict[str, bytes]:
     """Every file of the bundle by its path: lesson files with stubs, notebooks as released, all else as it is."""
     files = {file.relative_to(paths.ROOT).as_posix(): file for name in TOP for file in _files(paths.ROOT / name)}
     found = {name: file.read_bytes() for name, file in files.items() if not name.startswith(LEFT_OUT)}
+    if README in found:
+        found["README.md"] = found.pop(README)
     for name in found:
         if LESSON.match(name):
             found[name] = stub_of(found[name].decode()).encode()

@@ -37,6 +37,7 @@ class Card:
     verdict: Verdict
     progress: tuple[int, int] | None = None
     in_kernel: bool = True
+    repeatable: bool = True  # a graded card does not tell the seed of its hidden inputs
 
     def __float__(self) -> float:
         return float(self.verdict.points)
@@ -138,7 +139,7 @@ class Card:
             return "Nothing is lost: please report this card, and go on with the lesson."
         stuck = f" Stuck? {hint}." if hint else ""
         return ("Change your answer, run its cell, then run this cell again."
-                f"{stuck} The same inputs again: check(\"{self.info.id}\", seed={verdict.seed})")
+                f"{stuck}" + (f" The same inputs again: check(\"{self.info.id}\", seed={verdict.seed})" if self.repeatable else ""))
 
 
 def _points(verdict: Verdict) -> str:

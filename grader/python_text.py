@@ -7,7 +7,7 @@ import warnings
 
 LEFT_OUT = "# left out: "
 _MAGIC = re.compile(r"^\s*[%!?]")
-_ASSIGNED = re.compile(r"^\s*[\w, ]+=\s*[%!]")
+_ASSIGNED = re.compile(r"^\s*\w[\w, ]*=\s*[%!]")  # begins with a letter: blanks alone would be tried in every way
 _HELP = re.compile(r"^\s*[\w.]+\?{1,2}\s*$")
 _TRANSPARENT = ("%%time", "%%timeit", "%%capture", "%%prun")  # cell magics whose body is Python
 

@@ -31,8 +31,15 @@ your mistake if it is a common one. Try as often as you like.
 3. Stuck? `hint("…")` gives a question first, then a pointer, then nearly the answer.
 4. After you pass, `solution("…")` shows our answer, to compare with yours.
 
+**Points** are the share of checks that pass, and none while a check that the card calls *core* fails: it says whether the \
+answer does its main job. Every check takes new inputs each time you run it. When a course is graded, hidden checks run \
+the same rules on inputs that are not shown.
+
+**Stars**: ★ a few lines · ★★ one trap · ★★★ several. Where a lesson says *predict*, write your guess down before you run \
+the cell. A cell that trains or runs the model may take half a minute; **Kernel → Restart** helps if one hangs.
+
 No exercise needs the answer to an earlier one: skip what you like. Your answers are saved with the notebook, and what \
-you have passed is remembered.
+you have passed is remembered. A word you don't know? See the [glossary](../course/glossary.md).
 
 At a terminal in the course's folder (**File → New → Terminal**), the same without a notebook:
 
@@ -69,6 +76,7 @@ def _opening(course: Course) -> str:
         f"about {hours:.0f} hours. "
         "Each lesson is one notebook: you read, run what you read, predict, and write the piece that matters yourself. "
         "A check tells you at once whether it is right.\n\n"
+        "**You need** Python functions and a little NumPy: indexing and axes. Lesson 1 brings the PyTorch you need.\n\n"
         f"**Start here:** {_link(lessons[0])}"
     )
 
@@ -89,7 +97,9 @@ def _exercise(exercise: ExerciseInfo) -> str:
 
 
 def _link(lesson: Lesson) -> str:
-    return f"[{_cell(lesson.title)}]({lesson.part}/{lesson.stem}.ipynb)"
+    number = re.match(r"p(\d+)_(\d+)_", lesson.stem)
+    title = f"{number[1]}.{number[2]} · {lesson.title}" if number else lesson.title
+    return f"[{_cell(title)}]({lesson.part}/{lesson.stem}.ipynb)"
 
 
 def _count(number: float, noun: str) -> str:

@@ -35,7 +35,7 @@ def collect(source: Path, student: str | None, roster: Path | None, renames: tup
     from grader.intake.released import library_of_release
 
     with plain_errors():
-        names, rename, folders = _names(source, roster), _renames(renames), Folders()
+        (names, people), rename, folders = _names(source, roster), _renames(renames), Folders()
         library = library_of_release(folders)
         if not library.by_stem:
             raise FlowError("nothing is released yet; run `grader release` first")
@@ -43,7 +43,7 @@ def collect(source: Path, student: str | None, roster: Path | None, renames: tup
             collected = take_in(source, library, folders, student=safe_name(student) if student else None, replace=replace,
                                 rename=rename, tick=lambda: progress.update(1))
     moved = _set_aside(rename, collected, folders)
-    compared = _compared(names, folders)
+    compared = _compared(names, people, folders)
     if as_json:
         show({**collected.as_json(), **(compared.as_json() if compared else {}), "set_aside": moved})
     else:
@@ -58,15 +58,15 @@ def collect(source: Path, student: str | None, roster: Path | None, renames: tup
     sys.exit(1 if _errors(collected) or (compared and compared.unknown) else 0)
 
 
-def _names(source: Path, roster: Path | None) -> tuple[str, ...]:
-    """The ids on the roster, after a look at what is to be collected. Raises FlowError."""
+def _names(source: Path, roster: Path | None) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The ids on the roster and its rows, after a look at what is to be collected. Raises FlowError."""
     from grader.flow.nbgrader_course import FlowError
-    from grader.intake.roster import RosterError, read_roster
+    from grader.intake.roster import RosterError, read_roster, roster_people
 
     if source.is_file() and not (source.suffix.lower() == ".zip" or ".ipynb" in source.name.lower()):
         raise FlowError(f"{source} is no folder, no zip and no notebook; name what your learners sent")
     try:
-        return read_roster(roster) if roster else ()
+        return (read_roster(roster), roster_people(roster)) if roster else ((), [])
     except RosterError as error:
         raise FlowError(str(error)) from None
 
@@ -84,14 +84,14 @@ def _renames(pairs: tuple[str, ...]) -> dict[str, str]:
     return rename
 
 
-def _compared(names: tuple[str, ...], folders: Any) -> Any:
+def _compared(names: tuple[str, ...], people: list[dict[str, str]], folders: Any) -> Any:
     """The roster beside everyone who ever handed in; None without a roster."""
     from grader.folders import write_json
     from grader.intake.roster import compare
 
     if not names:
         return None
-    write_json(folders.roster, {"students": list(names)})
+    write_json(folders.roster, {"students": list(names), "people": people})
     return compare(names, {path.parent.name for path in folders.intake.glob("*/*.json")})
 
 

@@ -1,4 +1,5 @@
-"""The instructor's verbs: bundle, release, autograde, feedback, export; collect is in collecting.py.
+"""The instructor's verbs: bundle and release; collect is in collecting.py, autograde in grading.py,
+what comes after it in reporting.py.
 
 Exit codes of all of them: 0 done · 1 done, but something needs a look · 2 wrong use, or it can't be done.
 """
@@ -63,6 +64,8 @@ def bundle(path: Path | None, as_json: bool) -> None:
     if as_json:
         show(done.as_json())
     else:
+        for warning in done.warnings:
+            click.echo(f"warning: {warning}", err=True)
         click.echo(f"{done.path}: {len(done.files)} files, {len(done.lessons)} lessons; give it to your learners")
 
 
@@ -91,102 +94,3 @@ def release(parts: tuple[str, ...], as_json: bool) -> None:
         return
     for row in done:
         click.echo(f"{row.part}: {len(row.lessons)} lessons, {row.exercises} exercises, {row.points:g} points")
-
-
-@click.command()
-@STUDENT
-@PART
-@click.option("--force", is_flag=True, help="Grade again what has not changed.")
-@click.option("--seconds", default=60, type=click.IntRange(min=1), show_default=True, help="Seconds that one cell may run.")
-@AS_JSON
-def autograde(students: tuple[str, ...], parts: tuple[str, ...], force: bool, seconds: int, as_json: bool) -> None:
-    """Grade everything that was collected and has changed since.
-
-    Exit codes: 0 graded · 1 something can't be read or needs review (it is listed) · 2 nothing was collected.
-    """
-    from grader.flow.autograde import autograde as grade
-    from grader.flow.autograde import jobs
-    from grader.flow.nbgrader_course import FlowError, Limits, NbgraderCourse
-    from grader.folders import Folders
-
-    with plain_errors():
-        folders = Folders()
-        todo = jobs(folders, students=students, parts=parts)
-        if not todo:
-            raise FlowError(nobody(folders, students, parts) or "there is nothing to grade; run `grader release`, then `grader collect` first")
-        with progress_bar(len(todo), "grading") as progress:
-            done = grade(NbgraderCourse(folders, Limits(cell=seconds)), todo, force=force, tick=lambda: progress.update(1))
-    if as_json:
-        show(done.as_json())
-    else:
-        for name, reason in done.review.items():
-            click.echo(f"needs review: {name}: {reason}", err=True)
-        for name, reason in done.unreadable.items():
-            click.echo(f"unreadable, 0 points, needs review: {name}: {reason}", err=True)
-        click.echo(f"{len(done.graded)} graded, {len(done.unchanged)} unchanged, {done.nothing} untouched or not handed in, "
-                   f"{len(done.unreadable)} unreadable; next: `grader feedback`")
-    sys.exit(1 if done.review or done.unreadable else 0)
-
-
-@click.command()
-@STUDENT
-@PART
-@AS_JSON
-def feedback(students: tuple[str, ...], parts: tuple[str, ...], as_json: bool) -> None:
-    """Write each learner's feedback pages from what was graded.
-
-    Exit codes: 0 written · 1 some could not be (they are listed) · 2 nothing was graded.
-    """
-    from grader.flow.feedback import feedback as write
-    from grader.flow.feedback import graded_parts
-    from grader.flow.nbgrader_course import FlowError, NbgraderCourse
-    from grader.folders import Folders
-
-    with plain_errors():
-        course = NbgraderCourse(Folders())
-        todo = graded_parts(course, students=students, parts=parts)
-        if not todo:
-            raise FlowError(nobody(course.folders, students, parts) or "nothing was graded yet; run `grader autograde` first")
-        with progress_bar(len(todo), "writing") as progress:
-            pages, problems = write(course, students=students, parts=parts, tick=lambda: progress.update(1))
-    if as_json:
-        show({"pages": [str(page) for page in pages], "problems": problems})
-    else:
-        for name, problem in problems.items():
-            click.echo(f"{name}: {problem}", err=True)
-        click.echo(f"{len(pages)} pages in {course.folders.feedback}; next: `grader export csv`")
-    sys.exit(1 if problems else 0)
-
-
-@click.command()
-@click.argument("form", metavar="csv", type=click.Choice(["csv"]))
-@click.option("--totals", is_flag=True, help="A line a student: points for each lesson and part, and what to look at.")
-@click.option("--lessons", default="", metavar="LESSON,...", help="Only these lessons, as in --lessons p1_1,p1_4.")
-@click.option("--to", "path", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; without it, the screen.")
-@AS_JSON
-def export(form: str, totals: bool, lessons: str, path: Path | None, as_json: bool) -> None:
-    """Write the grades, a line for each exercise of each student, or with --totals a line for each student.
-
-    Exit codes: 0 written · 2 nothing was graded, or wrong use.
-    """
-    from grader.flow import export as flow
-    from grader.flow.nbgrader_course import FlowError, NbgraderCourse
-    from grader.folders import Folders, read_json, write_whole
-
-    with plain_errors():
-        if path is not None and not path.absolute().parent.is_dir():
-            raise FlowError(f"there is no folder {path.absolute().parent} to write into; make it first, or name another with --to")
-        folders, course = Folders(), load_course()
-        chosen = flow.chosen_lessons(lessons, [lesson.stem for lesson in course.lessons])
-        rows = flow.grade_rows(NbgraderCourse(folders), {exercise.id: exercise.title for exercise in course.exercises}, chosen)
-        if not rows:
-            raise FlowError("nothing was graded yet; run `grader autograde` first" if not chosen else "none of these lessons was graded yet")
-    table = flow.total_rows(rows, read_json(folders.roster).get("students", ())) if totals else [vars(row) for row in rows]
-    text = flow.totals_as_csv(table) if totals else flow.as_csv(rows)
-    if path is not None:
-        write_whole(path, text)
-        click.echo(f"{path}: {len(table)} lines", err=True)
-    if as_json:
-        show(table)
-    elif path is None:
-        click.echo(text, nl=False)

@@ -172,16 +172,19 @@ def reset(name: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name", metavar="NOTEBOOK|LESSON")
+@click.argument("name", metavar="[NOTEBOOK|LESSON]", required=False)
 @AS_JSON
-def doctor(name: str, as_json: bool) -> None:
-    """Say whether a notebook will be graded as you expect, without running it.
+def doctor(name: str | None, as_json: bool) -> None:
+    """Say whether a notebook will be graded as you expect, without running it. Without one: whether this machine can grade a class.
 
     Exit codes: 0 nothing to worry about · 1 something needs a look · 2 wrong use or a file that can't be read.
     """
     from grader.learner.doctor import examine
     from grader.learner.notebooks import locate, open_notebook
 
+    if name is None:
+        _machine(as_json)
+        return
     with plain_errors():
         examined = examine(open_notebook(locate(name)[0]))
     if as_json:
@@ -194,6 +197,19 @@ def doctor(name: str, as_json: bool) -> None:
             click.echo(finding.line())
         click.echo("something needs a look: see the warnings above" if examined.worrying else "it will be graded as you see it here")
     sys.exit(1 if examined.worrying else 0)
+
+
+def _machine(as_json: bool) -> None:
+    """How far learners' code can be shut in here."""
+    from grader.sandbox.level import HELP, WORDS, probe
+
+    level = probe()
+    if as_json:
+        show({"level": level.number, "words": WORDS[level.number], "why_not_higher": level.why, "enough": level.enough})
+    else:
+        click.echo(f"sandbox {level}" + (f" (not higher: {level.why})" if level.why else ""))
+        click.echo("a class can be graded here: `grader autograde`" if level.enough else HELP)
+    sys.exit(0 if level.enough else 1)
 
 
 @click.command()

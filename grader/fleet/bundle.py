@@ -28,7 +28,7 @@ class Bundle:
     cells: tuple[CellTask, ...]
     exercises: tuple[str, ...]
     seeds: dict[str, int]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def name(self) -> str:
@@ -54,9 +54,10 @@ class Result:
         return asdict(self)
 
 
-def bundle_of(student: str, part: str, lesson: str, table: dict[str, Any], seeds: dict[str, int], limits: Limits) -> Bundle:
-    """The cells of a rebuilt notebook that grading runs, and the exercises that it checks."""
+def bundle_of(student: str, part: str, lesson: str, table: dict[str, Any], seeds: dict[str, int], limits: Limits, *,
+              only: tuple[str, ...] = ()) -> Bundle:
+    """The cells of a rebuilt notebook that grading runs, and the exercises that it checks (of them `only` some)."""
     notebook = pristine_from(table, lesson, part)
     cells = tuple(CellTask(cell.id, cell.exercise or "", cell.source) for cell in runnable(notebook.cells))
-    exercises = tuple(cell.exercise for cell in notebook.cells if cell.kind == "check" and cell.exercise)
+    exercises = tuple(cell.exercise for cell in notebook.cells if cell.kind == "check" and cell.exercise and (not only or cell.exercise in only))
     return Bundle(student, part, lesson, cells, exercises, seeds, limits)

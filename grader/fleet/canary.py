@@ -17,7 +17,7 @@ from grader.seam import LearnerError, SeamError, Submission
 
 def _gradient() -> Any:
     x = torch.tensor([3.0], requires_grad=True)
-    (x * x).sum().backward()
+    (x * x).sum().backward()  # type: ignore[no-untyped-call]
     return x.grad
 
 
@@ -49,7 +49,7 @@ QUESTIONS: tuple[tuple[str, Callable[..., Any], tuple[Any, ...], Any], ...] = (
 
 def tampered(submission: Submission) -> list[str]:
     """What answers wrongly in the learner's process; empty for honest work. A process that has ended answers nothing."""
-    found = []
+    found: list[str] = []
     for name, question, given, expected in QUESTIONS:
         try:
             answer = submission.run(question, *given)

@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from grader import paths
 from grader.sandbox.limits import Limits
@@ -158,12 +158,12 @@ def _model_folders() -> list[Path]:
 def _environment() -> dict[str, str]:
     """What the server and so every learner's process gets: no name or secret of the instructor's."""
     places = os.pathsep.join((str(paths.ROOT), str(paths.COURSE)))
-    kept = {name: value for name, value in os.environ.items() if name in ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ") or name.startswith("HANDBOOK_")}
-    kept.pop("HANDBOOK_GRADEBOOK", None)
-    kept.pop("HANDBOOK_BUILD", None)
+    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ") if name in os.environ}
     return kept | {
-        "HANDBOOK_CACHE": str(_model_folders()[0]),
-        "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.defpath)), "HOME": "/home", "TMPDIR": "/tmp", "PYTHONPATH": places,
-        "MPLBACKEND": "Agg", "MPLCONFIGDIR": "/tmp/matplotlib", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1", "HF_HOME": "/tmp/hf", "HANDBOOK_GRADING": "1", "HANDBOOK_PROGRESS": "/tmp/progress.json", "PYTHONDONTWRITEBYTECODE": "1",
+        "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.defpath)), "HOME": "/home", "TMPDIR": "/tmp",
+        "PYTHONPATH": places, "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg", "MPLCONFIGDIR": "/tmp/matplotlib",
+        "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
+        "THP_MEM_ALLOC_ENABLE": "1",  # large pages for tensors: a fork then copies a short list of pages
+        "HF_HUB_OFFLINE": "1", "HF_HOME": "/tmp/hf", "HANDBOOK_CACHE": str(_model_folders()[0]),
+        "HANDBOOK_GRADING": "1", "HANDBOOK_PROGRESS": "/tmp/progress.json",
     }

@@ -10,7 +10,7 @@ from grader.course import find_exercise
 from grader.fleet.bundle import Bundle, Result
 from grader.fleet.canary import tampered
 from grader.fleet.client import WarmServer, WarmServerError
-from grader.fleet.session import Session
+from grader.fleet.session import ENDED, TOO_SLOW, Session
 from grader.judge.outcome import Outcome, Verdict
 from grader.judge.run import judge
 from grader.notebook import with_error
@@ -21,45 +21,52 @@ MAX_NOTES = 12
 
 def execute(bundle: Bundle, server: WarmServer) -> Result:
     """Grade one notebook. Never raises because of what is in it."""
+    return execute_with_verdicts(bundle, server)[0]
+
+
+def execute_with_verdicts(bundle: Bundle, server: WarmServer) -> tuple[Result, dict[str, Verdict]]:
+    """The same, with the verdicts themselves."""
     started = time.monotonic()
     result = Result(bundle.name, sandbox=server.level)
     session = Session(bundle, server, seed=min(bundle.seeds.values(), default=0))
+    verdicts: dict[str, Verdict] = {}
     try:
         session.start()
         for exercise in bundle.exercises:
-            verdict = _judged(exercise, session)
-            info = find_exercise(exercise)
-            card = Card(info, verdict)
-            result.exercises[exercise] = {"verdict": verdict.as_json(), "html": card.html(), "plain": repr(card)}
+            verdicts[exercise] = _judged(exercise, session)
         result.notes += _tampered(session)
     except WarmServerError as error:
         result.problem = str(error)
     finally:
         session.end()
+    for exercise, verdict in verdicts.items():
+        card = Card(find_exercise(exercise), verdict, repeatable=False)
+        result.exercises[exercise] = {"verdict": verdict.as_json(), "html": card.html(), "plain": repr(card)}
     result.cells = session.cells
     result.notes = [*dict.fromkeys(session.notes), *result.notes][:MAX_NOTES]
     result.seconds, result.cpu, result.processes = time.monotonic() - started, session.cpu, session.lives
-    return result
+    return result, verdicts
 
 
 def _judged(exercise: str, session: Session) -> Verdict:
     """The verdict on one exercise; what its cell stopped with explains a missing answer."""
-    verdict = judge(exercise, session.submission, seed=session.bundle.seeds[exercise])
+    session.begin()
+    verdict = judge(exercise, session.submission, seed=session.bundle.seeds[exercise], warm=True)
     own = [cell.id for cell in session.bundle.cells if cell.exercise == exercise]
-    left_out = next((session.skip[name] for name in own if name in session.skip), "")
-    if left_out:
-        return with_error(verdict, f"Your answer's cell {left_out}, so it was left out.")
+    said = next((row for row in map(session.cells.get, own) if row and row["kind"]), None)
+    if said and said["kind"] == ENDED:
+        return with_error(verdict, f"Your answer: {said['text']}.")
     if verdict.outcome is not Outcome.NOT_ATTEMPTED:
         return verdict
-    said = next((row for row in map(session.cells.get, own) if row and row["kind"]), None)
     if said is None or said["kind"] == "NotImplementedError":
         return verdict
-    if said["kind"] == "too slow":
+    if said["kind"] == TOO_SLOW:
         return replace(verdict, outcome=Outcome.TOO_SLOW, note=f"Your answer's cell was {said['text']}.")
     return with_error(verdict, f"Your answer's cell stops with an error: {said['kind']}: {said['text']}")
 
 
 def _tampered(session: Session) -> list[str]:
+    session.begin()
     try:
         names = tampered(session.submission())
     except SeamError:
@@ -73,5 +80,7 @@ def provenance(bundle: Bundle, result: Result) -> dict[str, Any]:
 
     import torch
 
-    return {"sandbox": result.sandbox, "seeds": dict(bundle.seeds), "python": platform.python_version(), "torch": torch.__version__,
-            "seconds": round(result.seconds, 3), "cpu_seconds": round(result.cpu, 3), "limits": bundle.limits.as_json()}
+    points = {name: row["verdict"]["points"] for name, row in result.exercises.items()}
+    return {"sandbox": result.sandbox, "seeds": dict(bundle.seeds), "points": points, "limits": bundle.limits.as_json(),
+            "python": platform.python_version(), "torch": torch.__version__,
+            "seconds": round(result.seconds, 3), "cpu_seconds": round(result.cpu, 3)}

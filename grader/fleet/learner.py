@@ -12,6 +12,7 @@ from grader.seam import decode, encode, serve
 from grader.seam.frames import receive_frame, send_frame
 from grader.seam.values import LIMITS
 
+READY = "ready"
 TEXT = 2_000  # characters of an error's text
 
 
@@ -21,12 +22,18 @@ def answer(sock: socket.socket) -> None:
     module.__dict__["display"] = lambda *values, **options: None
     sys.modules["__main__"] = module
     with contextlib.suppress(EOFError, OSError):
+        send_frame(sock, encode(READY, LIMITS))
         while True:
             request = decode(receive_frame(sock, LIMITS.bytes), LIMITS)
             if request is None:
                 break
             send_frame(sock, encode(_run(request, module.__dict__), LIMITS))
         serve(sock, module.__dict__)
+
+
+def refuse(sock: socket.socket, why: str) -> None:
+    """Tell the judge that this process could not be shut in, so that nothing was run."""
+    send_frame(sock, encode(why, LIMITS))
 
 
 def _run(request: Any, namespace: dict[str, Any]) -> tuple[str, str, str]:

@@ -14,7 +14,6 @@ import gc
 import json
 import os
 import random
-import resource
 import selectors
 import signal
 import socket
@@ -30,6 +29,7 @@ from grader.sandbox.limits import Limits
 
 HEADER_LIMIT = 1 << 14
 CHILD_BROKE = 71
+LIBRARIES = ("torch", "numpy", "matplotlib.pyplot", "transformers", "peft", "handbook", "handbook.plots", "handbook.texts", "grader.fleet.learner")
 
 
 @dataclass
@@ -110,15 +110,19 @@ class Server:
         self.children[pid] = Child(connection, group)
 
     def _child(self, file: int, limits: Limits, seed: int, group: str) -> None:
-        code = CHILD_BROKE
-        try:
-            if group:
-                self.groups.enter(group, os.getpid())
-            become_learner(self.isolation, limits, file)
-            seed_all(seed)
-            from grader.fleet.learner import answer
+        from grader.fleet.learner import answer, refuse
 
-            answer(socket.socket(fileno=file))
+        code, sock = CHILD_BROKE, socket.socket(fileno=file)
+        try:
+            try:
+                if group:
+                    self.groups.enter(group, os.getpid())
+                become_learner(self.isolation, limits, file)
+                seed_all(seed)
+            except OSError as error:
+                refuse(sock, str(error))
+                os._exit(CHILD_BROKE)
+            answer(sock)
             code = 0
         except SystemExit:
             code = 0
@@ -175,7 +179,7 @@ def preload(models: bool) -> list[str]:
     import importlib
 
     missing = []
-    for name in ("torch", "numpy", "matplotlib.pyplot", "transformers", "peft", "handbook", "handbook.plots", "handbook.texts", "grader.fleet.learner"):
+    for name in LIBRARIES:
         try:
             importlib.import_module(name)
         except ImportError:
@@ -186,7 +190,7 @@ def preload(models: bool) -> list[str]:
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     transformers.logging.set_verbosity_error()
-    torch.ones(3, requires_grad=True).sum().backward()  # the first one imports more
+    torch.ones(3, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]  # the first one imports more
     if models:
         import handbook.models
 
@@ -215,12 +219,11 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     level = (4 if groups.folders and rules is not None else 3 if rules is not None else 2) if _SHUT_IN else 1
-    private = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"level": level, "words": f"level {level}: {WORDS[level]}", "missing": missing, "rss": private}), flush=True)
+    print(json.dumps({"level": level, "words": f"level {level}: {WORDS[level]}", "missing": missing}), flush=True)
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
         os.dup2(null, number)
-    Server(listener, lifeline, Isolation(_SHUT_IN, rules), groups).run()
+    Server(listener, lifeline, Isolation(_SHUT_IN, rules, tuple(name for name in settings["folders"] if name.startswith("/tmp/"))), groups).run()
 
 
 def _enter_jail(settings: dict[str, Any]) -> None:

@@ -6,14 +6,18 @@ import time
 from typing import Any
 
 from grader.fleet.bundle import Bundle, CellTask
-from grader.fleet.client import Ended, LearnerProcess, WarmServer
+from grader.fleet.client import Ended, LearnerProcess, WarmServer, WarmServerError
+from grader.fleet.learner import READY
 from grader.seam import CodecError, LearnerTimeout, RemoteSubmission, decode, encode
 from grader.seam.frames import receive_frame, send_frame
 from grader.seam.values import LIMITS
 
+START_SECONDS = 30.0
 GRACE = 2.0  # seconds beyond a cell's own limit until its process is ended
-RESTARTS = 8  # lives of one notebook's process after the first
+DEATHS = 2  # times that one exercise's checks may end the process before its other checks are left out
 CHECK_SECONDS = 20.0  # for all calls of one check
+ENDED = "ended"
+TOO_SLOW = "too slow"  # how notebook_run calls a cell that was stopped
 SIGNALS = {152: "used up its processor time", 137: "was ended by the system", 159: "used a forbidden system call"}
 
 
@@ -22,40 +26,61 @@ class Session:
 
     def __init__(self, bundle: Bundle, server: WarmServer, seed: int) -> None:
         self.bundle, self.server, self.seed = bundle, server, seed
-        self.deadline = time.monotonic() + bundle.limits.total
+        self.deadline = 0.0  # of what is done now: running all cells, or one exercise's checks
+        self.deaths = 0  # in the checks of the present exercise
         self.process: LearnerProcess | None = None
         self.cells: dict[str, dict[str, str]] = {}
         self.skip: dict[str, str] = {}  # cell -> why it is left out
         self.notes: list[str] = []
         self.lives, self.cpu = 0, 0.0
 
+    def begin(self) -> None:
+        """Begin an exercise: it has its own time and its own lives, whatever the one before did with its."""
+        self.deadline = time.monotonic() + self.bundle.limits.total
+        self.deaths = 0
+
     def submission(self) -> RemoteSubmission:
         """A fresh `submission` for one check, in a new process if the last one has ended. Raises LearnerTimeout."""
-        if time.monotonic() > self.deadline:
-            raise LearnerTimeout(f"the whole notebook took more than {self.bundle.limits.total:.0f} s")
-        if self.process is None and self.lives <= RESTARTS:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise LearnerTimeout(f"the checks of this exercise took more than {self.bundle.limits.total:.0f} s")
+        if self.process is None and self.deaths < DEATHS:
             self.start()
+            self.deadline = time.monotonic() + left
         if self.process is None:
             dead, other = socket.socketpair()
             other.close()
             return RemoteSubmission(dead)
-        left = max(self.deadline - time.monotonic(), 0.1)
         return RemoteSubmission(self.process.sock, seconds=self.bundle.limits.call, total=min(CHECK_SECONDS, left), on_gone=self._gone)
 
     def start(self) -> None:
-        """Run the cells. A cell that ends its process is left out, and the others are run again."""
-        while self.lives <= RESTARTS and time.monotonic() < self.deadline:
+        """Run the cells. One that ends its process is left out, and the others are run again; so is one that was too slow."""
+        self.deadline = time.monotonic() + self.bundle.limits.total
+        while True:
             self.lives += 1
             self.process = self.server.learner(self.bundle.limits, self.seed)
+            self._await_ready()
             culprit = next((cell for cell in self.bundle.cells if cell.id not in self.skip and not self._run(cell)), None)
+            self.skip |= {name: f"was {row['text']}" for name, row in self.cells.items() if row["kind"] == TOO_SLOW and name not in self.skip}
             if culprit is None:
                 send_frame(self.process.sock, encode(None, LIMITS))
                 return
             why = self._why(self.end())
             self.skip[culprit.id] = why
-            self.cells[culprit.id] = {"kind": "ended", "text": f"this cell {why}; it was left out", "printed": ""}
+            self.cells[culprit.id] = {"kind": ENDED, "text": f"this cell {why}; it was left out", "printed": ""}
             where = culprit.exercise or "a cell of the learner's own"
             self.notes.append(f"{where}: its cell {why}; it was left out and the rest was run")
+
+    def _await_ready(self) -> None:
+        """Wait until the process is shut in; nothing of the learner's has run by then. Raises WarmServerError."""
+        assert self.process is not None
+        try:
+            said = decode(receive_frame(self.process.sock, LIMITS.bytes, time.monotonic() + START_SECONDS), LIMITS)
+        except (CodecError, EOFError, OSError) as error:
+            said = f"{type(error).__name__}: {error}"
+        if said != READY:
+            self.end()
+            raise WarmServerError(f"a learner's process could not be shut in ({said}); see `grader doctor`")
 
     def end(self) -> Ended | None:
         """End the process, if there is one."""
@@ -90,6 +115,7 @@ class Session:
         return False
 
     def _gone(self) -> None:
+        self.deaths += 1
         ended = self.end()
         if ended is not None:
             self.notes.append(f"the learner's process {self._why(ended)} during a check; it was started again")

@@ -1,6 +1,7 @@
 """Grade collected submissions one notebook at a time. Each gets a recorded verdict, and one can't stop the rest."""
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,9 @@ from typing import Any
 
 from grader import paths
 from grader.flow.nbgrader_course import FlowError, NbgraderCourse, kernel_environment
+from grader.flow.record import Recorder
 from grader.flow.verdicts import NEEDS_REVIEW, NOT_SUBMITTED, UNREADABLE, ExerciseVerdict, read_verdicts
+from grader.flow.warm import WarmGrading, grade_warm
 from grader.folders import Folders, read_json, write_json, write_whole
 from grader.intake.finding import Finding
 from grader.intake.pristine import Pristine, read_pristine
@@ -30,6 +33,7 @@ class Graded:
     zero: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
     review: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def nothing(self) -> int:
@@ -62,43 +66,77 @@ class Job:
         return UNREADABLE if self.intake.get("status") == UNREADABLE else NOT_SUBMITTED
 
 
-def jobs(folders: Folders, *, students: tuple[str, ...] = (), parts: tuple[str, ...] = ()) -> list[Job]:
+def jobs(folders: Folders, *, students: tuple[str, ...] = (), parts: tuple[str, ...] = (), lessons: tuple[str, ...] = ()) -> list[Job]:
     """Every notebook that should get a verdict: all lessons of each part of which a student handed in anything."""
     found = []
+    pristine_of = functools.cache(read_pristine)  # one copy, however large the class
     for record in sorted(folders.intake.glob("*/*.json")):
         student, part = record.parent.name, record.stem
         if (students and student not in students) or (parts and part not in parts):
             continue
         for path in sorted((folders.release / part).glob("*.ipynb")):
-            pristine = read_pristine(path)
+            if lessons and path.stem not in lessons:
+                continue
+            pristine = pristine_of(path)
             submitted = folders.submitted / student / part / path.name
             found.append(Job(student, part, pristine, refresh(folders, student, pristine), submitted))
     return found
 
 
 def autograde(
-    course: NbgraderCourse, todo: list[Job], *, force: bool = False, tick: Callable[[], None] = lambda: None
+    course: NbgraderCourse, todo: list[Job], *, force: bool = False, tick: Callable[[], None] = lambda: None, warm: WarmGrading | None = None
 ) -> Graded:
-    """Grade these notebooks. One that was graded before is left alone unless it, its checks or the release changed."""
+    """Grade these notebooks. One that was graded before is left alone unless it, its checks or the release changed.
+
+    With `warm` they are graded by its workers, else one after the other by nbgrader's own autograder. `force` grades again
+    what has not changed, but not what the same (resumed) run has graded already.
+    """
     done = Graded()
+    waiting = []
     with kernel_environment():
         for job in todo:
-            fingerprint = job_fingerprint(job)
-            path = course.folders.verdicts / job.student / f"{job.part}.json"
-            table = read_json(path) or {"student": job.student, "part": job.part, "lessons": {}}
-            before = table["lessons"].get(job.pristine.stem, {})
             if job.reason == UNREADABLE:
                 done.unreadable[job.name] = _said(job)
-            there = job.reason == NOT_SUBMITTED or _autograded(course, job).exists()
-            if not force and there and before.get("fingerprint") == fingerprint and before["status"] != NEEDS_REVIEW:
+            if _is_current(course, job, done, force=force, run=warm.run if warm else ""):
                 done.unchanged.append(job.name)
-                done.review |= {job.name: before["review"]} if before.get("review") else {}
+            elif warm is not None and not job.reason:
+                waiting.append(job)
+                continue
             else:
-                row = _grade(course, job, done)
-                table["lessons"][job.pristine.stem] = {**row, "fingerprint": fingerprint}
-                write_json(path, table)
+                _keep(course, job, _grade(course, job, done))
             tick()
+
+    def keep(job: Job, row: dict[str, Any]) -> None:
+        _keep(course, job, row)
+        tick()
+
+    if warm is not None and waiting:
+        with course.gradebook() as gradebook:
+            grade_warm(course, waiting, warm, Recorder(gradebook), done, keep)
     return done
+
+
+def _verdicts(course: NbgraderCourse, job: Job) -> tuple[Path, dict[str, Any]]:
+    path = course.folders.verdicts / job.student / f"{job.part}.json"
+    return path, read_json(path) or {"student": job.student, "part": job.part, "lessons": {}}
+
+
+def _is_current(course: NbgraderCourse, job: Job, done: Graded, *, force: bool, run: str) -> bool:
+    """Whether the recorded verdict still holds; if it is forced, whether it is of this very run."""
+    before = _verdicts(course, job)[1]["lessons"].get(job.pristine.stem, {})
+    if force and not (run and before.get("provenance", {}).get("run") == run):
+        return False
+    there = job.reason == NOT_SUBMITTED or _autograded(course, job).exists()
+    if not there or before.get("fingerprint") != job_fingerprint(job) or before["status"] == NEEDS_REVIEW:
+        return False
+    done.review |= {job.name: before["review"]} if before.get("review") else {}
+    return True
+
+
+def _keep(course: NbgraderCourse, job: Job, row: dict[str, Any]) -> None:
+    path, table = _verdicts(course, job)
+    table["lessons"][job.pristine.stem] = {**row, "fingerprint": job_fingerprint(job)}
+    write_json(path, table)
 
 
 def job_fingerprint(job: Job) -> str:
@@ -124,18 +162,18 @@ def _grade(course: NbgraderCourse, job: Job, done: Graded) -> dict[str, Any]:
         text = f"the notebook could not be run ({error}); it needs review: open it, or grade again with --force"
         done.review[job.name] = text
         _record_zero(course, job, review=True)
-        return {"status": NEEDS_REVIEW, "reason": text, "exercises": _same_for_all(job, NEEDS_REVIEW, text)}
+        return {"status": NEEDS_REVIEW, "reason": text, "exercises": same_for_all(job, NEEDS_REVIEW, text)}
     done.graded.append(job.name)
     unclear = [row.grade_id for row in verdicts if row.verdict in (NEEDS_REVIEW, Outcome.COULD_NOT_CHECK.value)]
     if unclear:
         done.review[job.name] = f"{len(unclear)} exercises could not be checked; look at them in Formgrader"
         _ask_for_review(course, job, unclear)
-    return {"status": GRADED, "reason": "", "exercises": [_explained(row, job).as_json() for row in verdicts],
+    return {"status": GRADED, "reason": "", "exercises": [explained(row, job).as_json() for row in verdicts],
             "review": done.review.get(job.name, "")}
 
 
-def _explained(verdict: ExerciseVerdict, job: Job) -> ExerciseVerdict:
-    """With intake's words where the run has none, or worse ones: a deleted cell, a syntax error."""
+def explained(verdict: ExerciseVerdict, job: Job) -> ExerciseVerdict:
+    """The verdict with intake's words where the run has none, or worse ones: a deleted cell, a syntax error."""
     if verdict.verdict == Outcome.PASSED.value or (verdict.reason and not verdict.reason.startswith("SyntaxError")):
         return verdict
     found = [Finding.from_json(row) for row in job.intake.get("findings", [])]
@@ -158,14 +196,15 @@ def _nothing_to_run(course: NbgraderCourse, job: Job) -> dict[str, Any]:
         table = {**job.pristine.table, "cells": [notice, *job.pristine.table["cells"]]}
         write_whole(_autograded(course, job), notebook_text(table))
     word = Outcome.NOT_ATTEMPTED.value if job.reason == UNTOUCHED else job.reason
-    return {"status": job.reason, "reason": reason, "exercises": _same_for_all(job, word, reason)}
+    return {"status": job.reason, "reason": reason, "exercises": same_for_all(job, word, reason)}
 
 
 def _autograded(course: NbgraderCourse, job: Job) -> Path:
     return course.folders.autograded / job.student / job.part / job.submitted.name
 
 
-def _same_for_all(job: Job, word: str, reason: str) -> list[dict[str, str]]:
+def same_for_all(job: Job, word: str, reason: str) -> list[dict[str, str]]:
+    """One row an exercise, all with the same verdict."""
     return [ExerciseVerdict(cell.exercise or "", cell.grade_id, word, reason).as_json()
             for cell in job.pristine.cells if cell.kind == "check"]
 

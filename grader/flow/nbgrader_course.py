@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import paths
+from grader.flow.gradebook import GradebookError, Writer, gradebook_url
 from grader.folders import Folders
 
 COURSE_ID = "llm-engineers-handbook"
@@ -42,35 +43,50 @@ class NbgraderCourse:
             raise FlowError("nbgrader is not installed; set the course up with `make setup`, then try again") from None
         self.folders = folders
         self.source = source or paths.SOLUTIONS
-        self.config = _config(folders, limits, self.source)
+        with _told():
+            self.config = _config(folders, limits, self.source)
         folders.build.mkdir(parents=True, exist_ok=True)
         self.directory = CourseDirectory(config=self.config)
+        self.writer = Writer(self.directory.db_url, self.directory.course_id)
 
     @contextlib.contextmanager
     def gradebook(self) -> Iterator[Any]:
-        """nbgrader's gradebook, open."""
+        """nbgrader's gradebook, open. In PostgreSQL no other grader has it open meanwhile. Raises FlowError."""
         from nbgrader.api import Gradebook
 
-        with quiet(), Gradebook(self.directory.db_url, self.directory.course_id) as gradebook:
+        with _told(), quiet(), self.writer(), Gradebook(self.directory.db_url, self.directory.course_id) as gradebook:
             yield gradebook
 
     def generate(self, part: str) -> None:
         """Make the release of a part and write it into the gradebook. Raises FlowError with nbgrader's own words."""
         from nbgrader.converters import GenerateAssignment
 
-        self._run(GenerateAssignment, part, ".", "*", create_assignment=True)
+        with _told(), self.writer():  # nobody else may make the same part meanwhile
+            self._run(GenerateAssignment, part, ".", "*", create_assignment=True)
 
     def autograde(self, student: str, part: str, stem: str) -> None:
         """Grade one notebook of one student."""
         from nbgrader.converters import Autograde
 
+        if self.writer.shared:
+            self._make_room(student, part)
         self._run(Autograde, part, student, stem, create_student=True)
 
     def feedback(self, student: str, part: str) -> None:
         """Write the feedback pages of one student."""
         from nbgrader.converters import GenerateFeedback
 
+        with _told(), self.writer():  # whether the gradebook can be opened at all, in our words
+            pass
         self._run(GenerateFeedback, part, student, "*")
+
+    def _make_room(self, student: str, part: str) -> None:
+        """Make the student and the submission now: nbgrader looks and then inserts, and another grader may do so in between."""
+        from nbgrader.api import MissingEntry
+
+        with self.gradebook() as gradebook, contextlib.suppress(MissingEntry):  # an unreleased part: nbgrader says it better
+            gradebook.update_or_create_student(student)
+            gradebook.update_or_create_submission(part, student)
 
     def _run(self, converter: Any, part: str, student: str, stem: str, **options: bool) -> None:
         from nbgrader.utils import capture_log, temp_attrs
@@ -106,8 +122,7 @@ def _config(folders: Folders, limits: Limits, source: Path) -> Any:
     directory.source_directory = os.path.relpath(source.resolve(), folders.build.resolve())
     for step in ("release", "submitted", "autograded", "feedback"):
         directory[f"{step}_directory"] = step
-    if not str(directory.get("db_url", "")).startswith("postgresql"):
-        directory.db_url = f"sqlite:///{folders.gradebook.resolve()}"
+    directory.db_url = gradebook_url(folders.gradebook, str(directory.get("db_url", "")))
     config.Execute.timeout, config.GuardedExecute.check_timeout = limits.cell, limits.check
     config.Execute.skip_cells_with_tag = "demo"
     config.Execute.extra_arguments = ["--log-level=ERROR"]  # else the kernel warns on our terminal
@@ -119,6 +134,15 @@ def _config(folders: Folders, limits: Limits, source: Path) -> Any:
     ]
     config.Autograde.autograde_preprocessors.insert(2, "nbconvert.preprocessors.ClearMetadataPreprocessor")
     return config
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with the gradebook as a FlowError, which every verb tells."""
+    try:
+        yield
+    except GradebookError as error:
+        raise FlowError(str(error)) from None
 
 
 @contextlib.contextmanager

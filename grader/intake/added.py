@@ -13,7 +13,7 @@ MAX_CELLS = 40  # own code cells that are kept
 MAX_TEXT = 100_000  # characters of them together
 ALIKE = 0.7  # share of equal text from which a cell without marks is an edited copy of a pristine one
 SHORT, LONG = 40, 5_000  # characters between which a copy can be told by its text
-_ONLY_CALLS = re.compile(r"\s*(?:(?:check|hint|solution)\([^\n]*\)\s*)+")
+_ONLY_CALLS = re.compile(r"\s*(?:(?:check|hint|solution)\([^\n()]*\)\s*)+")
 
 
 @dataclass

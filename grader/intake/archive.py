@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,14 @@ def keep(root: Path, folders: Folders) -> tuple[Path | None, list[Finding]]:
     return place, findings
 
 
+def is_plain_file(path: Path) -> bool:
+    """Whether it is a file that can be read to its end: no link, pipe, socket or device."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
 def _new_folder(received: Path) -> Path:
     now = time.strftime("%Y-%m-%d_%H%M%S")
     names = (now if number == 1 else f"{now}-{number}" for number in range(1, 1000))
@@ -60,5 +69,5 @@ def _files(root: Path, folders: Folders) -> Iterator[tuple[str, Path]]:
         below[:] = sorted(name for name in below if not name.startswith(".") and Path(folder, name).resolve() != own)
         for name in sorted(names):
             path = Path(folder, name)
-            if not name.startswith(".") and not path.is_symlink():
+            if not name.startswith(".") and is_plain_file(path):
                 yield path.relative_to(root).as_posix(), path

@@ -17,6 +17,7 @@ from grader.intake.pristine import Library, Pristine
 from grader.intake.reading import read_notebook
 from grader.intake.rebuild import rebuild
 from grader.intake.storing import Candidate, plain, store
+from grader.intake.times import handed_in, time_of
 from grader.intake.walking import Entry, walk
 
 NOT_NOTEBOOKS = {"manifest.json", "timestamp.txt"}
@@ -59,6 +60,7 @@ def collect(root: Path, library: Library, folders: Folders, *, student: str | No
     collected = Collected()
     collected.kept, unkept = keep(root, folders)
     collected.findings = findings + unkept
+    times = handed_in(entries)
     whole = Owner(student) if student else owner_of_archive(root.name, library) if root.is_file() else None
     rows, top = _by_student(entries, library, whole, collected, rename or {})
     for name, own in rows.items():
@@ -72,7 +74,10 @@ def collect(root: Path, library: Library, folders: Folders, *, student: str | No
             collected.findings.append(two)
             continue
         collected.findings += [row for candidate in candidates if candidate.pristine is None for row in candidate.findings]
-        records = store(name, candidates, folders, replace=replace)
+        for candidate in candidates:
+            candidate.handed_in = time_of(candidate.entry, times)
+        numbers = {owner.number for entry in own if (owner := owner_of(entry, library, top=top)) and owner.number}
+        records = store(name, candidates, folders, replace=replace, lms_id=numbers.pop() if len(numbers) == 1 else "")
         collected.records |= {name: records} if records else {}
         tick()
     if collected.findings:

@@ -30,20 +30,36 @@ class Compared:
 
 def read_roster(path: Path) -> tuple[str, ...]:
     """The students' ids: one a line, or the column called student, id, username, login or name. Raises RosterError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RosterError(f"the roster {path} can't be read ({error}); save it as CSV in UTF-8 and try again") from None
-    first = text.partition("\n")[0]
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
-            if any(cell.strip() for cell in row)]
-    heads = [cell.strip().lower().replace("_", " ") for cell in rows[0]] if rows else []
+    rows = _rows(path)
+    heads = _heads(rows)
     column = next((heads.index(name) for name in COLUMNS if name in heads), None)
     names = [row[column or 0].strip() for row in (rows if column is None else rows[1:]) if len(row) > (column or 0)]
     ids = tuple(dict.fromkeys(safe_name(name) for name in names if name))
     if not ids:
         raise RosterError(f"the roster {path} names nobody; write a student's id on each line, or a column called `student`")
     return ids
+
+
+def roster_people(path: Path) -> list[dict[str, str]]:
+    """The roster's rows by heading; none if it is a bare list. Raises RosterError."""
+    rows = _rows(path)
+    if not set(COLUMNS) & set(_heads(rows)):
+        return []
+    return [{head.strip(): cell.strip() for head, cell in zip(rows[0], row, strict=False)} for row in rows[1:]]
+
+
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RosterError(f"the roster {path} can't be read ({error}); save it as CSV in UTF-8 and try again") from None
+    first = text.partition("\n")[0]
+    rows = csv.reader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
+    return [row for row in rows if any(cell.strip() for cell in row)]
+
+
+def _heads(rows: list[list[str]]) -> list[str]:
+    return [cell.strip().lower().replace("_", " ") for cell in rows[0]] if rows else []
 
 
 def compare(roster: Iterable[str], everyone: Iterable[str]) -> Compared:

@@ -29,6 +29,7 @@ class Candidate:
     findings: list[Finding]
     pristine: Pristine | None = None
     rebuilt: Rebuilt | None = None
+    handed_in: str = ""
 
     @property
     def answers(self) -> dict[str, str]:
@@ -38,7 +39,7 @@ class Candidate:
 
 
 def store(
-    student: str, candidates: Iterable[Candidate], folders: Folders, *, replace: bool = False
+    student: str, candidates: Iterable[Candidate], folders: Folders, *, replace: bool = False, lms_id: str = ""
 ) -> dict[str, dict[str, Any]]:
     """Write the best file of every lesson and its record. Returns the records by part."""
     lessons: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
@@ -49,6 +50,7 @@ def store(
     for part in dict.fromkeys(part for part, _ in lessons):
         path = folders.intake / student / f"{part}.json"
         record = read_json(path) or {"student": student, "part": part, "lessons": {}}
+        record |= {"lms_id": lms_id} if lms_id else {}
         for stem in (name for where, name in lessons if where == part):
             place = folders.submitted / student / part / f"{stem}.ipynb"
             before = record["lessons"].get(stem)
@@ -81,7 +83,8 @@ def _lesson(path: Path, candidates: list[Candidate], before: dict[str, Any] | No
         if lost:
             text = f"this file took the place of an earlier one that also answers {', '.join(lost)}; the earlier one is in build/received"
             findings.append(Finding.warning(best.entry.path, text))
-    late = {"late": True} if is_late(best.entry.path) else {}
+    late: dict[str, Any] = {"late": True} if is_late(best.entry.path) else {}
+    late |= {"submitted_at": best.handed_in} if best.handed_in else {}
     row = {"source": best.entry.path, "source_sha256": best.digest, "findings": plain(findings), **late}
     if best.rebuilt is None:
         return {**row, "status": "unreadable", "answered": []}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.intake.archive import is_plain_file
 from grader.intake.finding import Finding
 from grader.intake.reading import MAX_FILE
 
@@ -71,6 +72,8 @@ def _folder_entries(root: Path, findings: list[Finding]) -> Iterator[Entry]:
                 continue
             if path.is_symlink():
                 findings.append(Finding.warning("/".join((*above, name)), "this is a link; it was not followed"))
+            elif not is_plain_file(path):
+                findings.append(Finding.warning("/".join((*above, name)), "this is a pipe, a socket or a device; it was not opened"))
             elif name.lower().endswith(".zip"):
                 yield from _zip_entries(name, (*above, name[:-4]), path, 1, findings)
             else:

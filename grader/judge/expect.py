@@ -16,29 +16,32 @@ from grader.seam import LearnerError
 
 
 class Mismatch(AssertionError):
-    """What came back is not what was expected. `why` is the likeliest mistake, if the check's author named one."""
+    """What came back is not what was expected. `why` is the likeliest mistake, if the check's author named one.
 
-    def __init__(self, problem: str, *, got: str = "", want: str = "", why: str = "") -> None:
+    `called` says in the learner's words what was called, where the call itself is a helper of the check.
+    """
+
+    def __init__(self, problem: str, *, got: str = "", want: str = "", why: str = "", called: str = "") -> None:
         super().__init__("; ".join(part for part in (problem, got and f"got {got}", want and f"expected {want}", why) if part))
-        self.problem, self.got, self.want, self.why = problem, got, want, why
+        self.problem, self.got, self.want, self.why, self.called = problem, got, want, why, called
 
 
-def close(got: Any, want: Any, *, atol: float = 1e-5, rtol: float = 1e-4, why: str = "") -> None:
+def close(got: Any, want: Any, *, atol: float = 1e-5, rtol: float = 1e-4, why: str = "", called: str = "") -> None:
     """Numbers, tensors, or lists and dicts of them, equal within a tolerance. NaN equals NaN only where `want` has it."""
-    _raise_if(_difference(got, want, atol, rtol), got, want, why)
+    _raise_if(_difference(got, want, atol, rtol), got, want, why, called)
 
 
-def equal(got: Any, want: Any, *, why: str = "") -> None:
+def equal(got: Any, want: Any, *, why: str = "", called: str = "") -> None:
     """Plain values exactly equal: type, length, then items. An int is not a bool, a list is not a tuple."""
-    _raise_if(_difference(got, want, 0.0, 0.0, exact=True), got, want, why)
+    _raise_if(_difference(got, want, 0.0, 0.0, exact=True), got, want, why, called)
 
 
-def true(condition: Any, sentence: str, *, got: Any = None, why: str = "") -> None:
+def true(condition: Any, sentence: str, *, got: Any = None, why: str = "", called: str = "") -> None:
     """A condition that this side computed from plain values; `sentence` says what is wrong when it does not hold."""
     if type(condition) not in (bool, np.bool_):
         raise TypeError(f"expect.true needs a bool that the check computed, not a {type(condition).__name__}")
     if not condition:
-        raise Mismatch(sentence, got="" if got is None else show(got), why=why)
+        raise Mismatch(sentence, got="" if got is None else show(got), why=why, called=called)
 
 
 def raises(kind: str, function: Callable[..., Any], /, *args: Any, why: str = "", **kwargs: Any) -> None:
@@ -54,11 +57,11 @@ def raises(kind: str, function: Callable[..., Any], /, *args: Any, why: str = ""
     raise Mismatch(f"this call must raise {kind}, but it returned", got=show(result), want=kind, why=why)
 
 
-def _raise_if(problem: str, got: Any, want: Any, why: str) -> None:
+def _raise_if(problem: str, got: Any, want: Any, why: str, called: str) -> None:
     if problem:
         alike = show(got) == show(want)  # 8.0 and 8 look the same until their type is shown
         mine, theirs = (f"{repr(value)[:200]} ({type(value).__name__})" if alike else show(value) for value in (got, want))
-        raise Mismatch(problem, got=mine, want=theirs, why=why)
+        raise Mismatch(problem, got=mine, want=theirs, why=why, called=called)
 
 
 def _difference(got: Any, want: Any, atol: float, rtol: float, exact: bool = False) -> str:

@@ -17,6 +17,7 @@ from grader.judge.show import show, show_call
 from grader.seam import LearnerError, LearnerGone, LearnerTimeout, SeamError, Submission
 
 UNUSABLE = (TypeError, AttributeError, ValueError, LookupError, RuntimeError, ArithmeticError)  # what a value of the wrong kind ends in
+ENDED = "your code ended its process"
 PATIENCE = 2  # checks that may run into their time limit before the rest is left out
 
 
@@ -27,9 +28,13 @@ class JudgePlugin:
     """
 
     def __init__(self, make_submission: Callable[[], Submission], seed: int) -> None:
+        self.collection_error = ""
+        self.begin(make_submission, seed)
+
+    def begin(self, make_submission: Callable[[], Submission], seed: int) -> None:
+        """Forget the results of the last answer."""
         self.make_submission, self.seed = make_submission, seed
         self.results: dict[str, CheckResult] = {}
-        self.collection_error = ""
         self.current: Submission | None = None
 
     @pytest.fixture
@@ -62,6 +67,8 @@ class JudgePlugin:
         slow = sum(result.outcome is Outcome.TOO_SLOW for result in self.results.values())
         if slow >= PATIENCE:
             raise LearnerTimeout("not run: earlier checks were too slow")
+        if sum(result.problem.startswith(ENDED) for result in self.results.values()) >= PATIENCE:
+            raise LearnerGone("earlier checks ended it too")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -89,13 +96,14 @@ class JudgePlugin:
         call, got = self._last_call()
         told = replace(result, call=call, got=got)
         if isinstance(error, Mismatch):
-            return replace(told, outcome=Outcome.FAILED, problem=error.problem, got=error.got or got, want=error.want, why=error.why)
+            return replace(told, outcome=Outcome.FAILED, problem=error.problem, call=error.called or call, got=error.got or got,
+                           want=error.want, why=error.why)
         if isinstance(error, LearnerError):
             return _learner_error(told, error)
         if isinstance(error, LearnerTimeout):
             return replace(told, outcome=Outcome.TOO_SLOW, problem=str(error), got="")
         if isinstance(error, LearnerGone):
-            return replace(told, outcome=Outcome.LEARNER_ERROR, problem=f"your code ended its process: {error}", got="")
+            return replace(told, outcome=Outcome.LEARNER_ERROR, problem=f"{ENDED}: {error}", got="")
         if isinstance(error, AssertionError | pytest.fail.Exception):
             return replace(told, outcome=Outcome.FAILED, problem=str(error)[:500] or "this does not hold")
         if isinstance(error, SeamError) or (call and isinstance(error, UNUSABLE)):

@@ -7,11 +7,13 @@ import inspect
 import io
 import os
 import secrets
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from grader.judge import fingerprints
 from grader.judge.exercise import Exercise, is_core
 from grader.judge.outcome import CheckResult, Outcome, Verdict, score, summarise
 from grader.judge.plugin import JudgePlugin
+from grader.judge.warm import checks_of
 from grader.seam import Submission
 
 # pytest's own plugins that cost time here (two garbage collections a run, log capture) and would tell a learner nothing
@@ -30,20 +33,24 @@ OPTIONS = ["--assert=plain", "--import-mode=importlib", "--noconftest", "--captu
 
 
 def judge(exercise: str, make_submission: Callable[[], Submission], *, seed: int | None = None, hidden: bool = True,
-          recognise: bool = True) -> Verdict:
+          recognise: bool = True, warm: bool = False) -> Verdict:
     """Judge one exercise.
 
     Args: exercise is its id; make_submission gives a fresh handle on the learner's work for each check; seed makes the
     inputs reproducible (fresh if None); hidden says whether checks of `grader/hidden/` count where they are present;
-        recognise says whether a wrong answer is compared with the known mistakes.
+        recognise says whether a wrong answer is compared with the known mistakes; warm keeps the collected checks for the
+        next answer, where many are judged by one process.
     Raises: CourseError if there is no such exercise.
     """
     info = find_exercise(exercise)
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     started = time.perf_counter()
     classes = check_classes(info, hidden=hidden)
-    plugin = JudgePlugin(make_submission, seed)
-    _run_pytest(classes, plugin)
+    if warm:
+        plugin = checks_of(_files(info, hidden=hidden), _main).judge(classes, make_submission, seed)
+    else:
+        plugin = JudgePlugin(make_submission, seed)
+        _run_pytest(classes, plugin)
     checks = _complete(classes, plugin)
     outcome = summarise(checks)
     points = score(checks, info.points)
@@ -79,23 +86,35 @@ def _classes(module: ModuleType, exercise: str) -> list[type[Exercise]]:
             and value.__module__ == module.__name__]
 
 
+def _files(info: ExerciseInfo, *, hidden: bool) -> tuple[str, ...]:
+    """The check files of the exercise's lesson."""
+    names = [f"grader.checks.{info.lesson}", *([f"grader.hidden.{info.lesson}"] if hidden else [])]
+    return tuple(str(sys.modules[name].__file__) for name in names if name in sys.modules)
+
+
 def _run_pytest(classes: list[type[Exercise]], plugin: JudgePlugin) -> None:
     nodes = [f"{inspect.getfile(cls)}::{cls.__name__}" for cls in classes]
-    before = {key: os.environ.get(key) for key in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")}
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os.environ.pop("PYTEST_ADDOPTS", None)
     quiet = io.StringIO()
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            warnings.simplefilter("ignore")
-            code = pytest.main([*OPTIONS, f"--rootdir={os.path.dirname(nodes[0].split('::')[0])}", *nodes], plugins=[plugin])
-    finally:
-        for key, value in before.items():
-            os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        code = _main(nodes, [plugin])
     if code == pytest.ExitCode.INTERRUPTED and not plugin.collection_error:
         raise KeyboardInterrupt
     if not plugin.results and not plugin.collection_error:
         plugin.collection_error = f"pytest ran nothing ({code!r}): {quiet.getvalue()[-500:]}"
+
+
+def _main(nodes: list[str], plugins: list[Any]) -> Any:
+    """pytest.main with our options and nobody else's plugins."""
+    before = {key: os.environ.get(key) for key in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST")}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pytest.main([*OPTIONS, f"--rootdir={os.path.dirname(nodes[0].split('::')[0])}", *nodes], plugins=plugins)
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None) if value is None else os.environ.__setitem__(key, value)
 
 
 def _complete(classes: list[type[Exercise]], plugin: JudgePlugin) -> tuple[CheckResult, ...]:

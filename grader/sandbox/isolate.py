@@ -28,6 +28,7 @@ class Isolation:
 
     namespaces: bool
     filter: Any = None
+    below_tmp: tuple[str, ...] = ()  # folders of the course and of Python that lie in /tmp, and must be seen in the new one
 
 
 def become_learner(isolation: Isolation, limits: Limits, keep: int) -> None:
@@ -39,7 +40,7 @@ def become_learner(isolation: Isolation, limits: Limits, keep: int) -> None:
     os.setsid()
     _forget_signals()
     if isolation.namespaces:
-        _enter_namespaces(limits, keep)
+        _enter_namespaces(limits, keep, isolation.below_tmp)
     resource_limits.apply(limits)
     if isolation.namespaces:
         syscalls.drop_privileges()
@@ -47,7 +48,7 @@ def become_learner(isolation: Isolation, limits: Limits, keep: int) -> None:
         isolation.filter.load()
 
 
-def _enter_namespaces(limits: Limits, keep: int) -> None:
+def _enter_namespaces(limits: Limits, keep: int, below_tmp: tuple[str, ...]) -> None:
     if os.getuid() == 0:
         os.setgroups([])
         os.setresgid(USER, USER, USER)
@@ -64,11 +65,16 @@ def _enter_namespaces(limits: Limits, keep: int) -> None:
     syscalls.die_with_parent(signal.SIGKILL)
     scratch = f"size={limits.scratch}m,mode=700"
     plain = syscalls.NOSUID | syscalls.NODEV
+    opened = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in below_tmp}
+    syscalls.mount("tmpfs", "/tmp", "tmpfs", plain, scratch)
+    for path, file in opened.items():
+        os.makedirs(path)
+        syscalls.mount(f"/proc/self/fd/{file}", path, flags=syscalls.BIND | syscalls.RECURSIVE)  # stays read-only: an outer namespace made it so
+        os.close(file)
     try:
         syscalls.mount("proc", "/proc", "proc", plain | syscalls.NOEXEC)
     except OSError:  # some containers cover parts of /proc: then there is none at all
         syscalls.mount("tmpfs", "/proc", "tmpfs", plain | syscalls.NOEXEC, "size=4k")
-    syscalls.mount("tmpfs", "/tmp", "tmpfs", plain, scratch)
     syscalls.mount("tmpfs", "/dev/shm", "tmpfs", plain, scratch)
     os.mkdir(WORK)
     os.chdir(WORK)

@@ -44,6 +44,8 @@ def enter(new: str, folders: Iterable[Path], secrets: Iterable[Path]) -> None:
     """
     syscalls.mount("none", "/", flags=syscalls.RECURSIVE | syscalls.PRIVATE)
     syscalls.mount("tmpfs", new, "tmpfs", syscalls.NOSUID | syscalls.NODEV, SMALL)
+    os.mkdir(f"{new}/tmp")
+    syscalls.mount("tmpfs", f"{new}/tmp", "tmpfs", syscalls.NOSUID | syscalls.NODEV, SMALL)  # the server's own; each child gets another
     for path in (*map(Path, SYSTEM), *folders, *(Path("/etc") / name for name in ETC)):
         _show(path, new)
     for path in secrets:
@@ -54,7 +56,6 @@ def enter(new: str, folders: Iterable[Path], secrets: Iterable[Path]) -> None:
     syscalls.mount("/proc", f"{new}/proc", flags=syscalls.BIND | syscalls.RECURSIVE)
     for name in ("tmp", "home", "old"):
         os.makedirs(f"{new}/{name}", exist_ok=True)
-    syscalls.mount("tmpfs", f"{new}/tmp", "tmpfs", syscalls.NOSUID | syscalls.NODEV, SMALL)  # the server's own; each child gets another
     os.chdir(new)
     syscalls.pivot_root(".", "old")
     os.chdir("/")

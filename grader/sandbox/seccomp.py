@@ -14,7 +14,7 @@ REFUSED = """mount umount2 pivot_root chroot unshare setns ptrace process_vm_rea
 request_key userfaultfd io_uring_setup io_uring_enter io_uring_register kexec_load kexec_file_load init_module finit_module delete_module
 open_by_handle_at name_to_handle_at swapon swapoff reboot acct quotactl fsopen fsmount fsconfig fspick move_mount open_tree mount_setattr
 pidfd_getfd personality syslog settimeofday clock_settime clock_adjtime adjtimex sethostname setdomainname vhangup iopl ioperm
-lookup_dcookie migrate_pages move_pages mbind set_mempolicy fanotify_init""".split()
+lookup_dcookie migrate_pages move_pages mbind set_mempolicy fanotify_init"""
 FAMILIES = (2, 10, 16, 17, 40)  # sockets of the families INET, INET6, NETLINK, PACKET and VSOCK
 _NAMESPACES = (syscalls.NEWUSER, syscalls.NEWNS, syscalls.NEWPID, syscalls.NEWNET)
 
@@ -27,7 +27,7 @@ def build() -> Any:
         return None
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     refuse = pyseccomp.ERRNO(errno.EPERM)
-    for name in REFUSED:
+    for name in REFUSED.split():
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # older libraries don't know the newer calls
             rules.add_rule(refuse, name)
     rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags can't be seen; the C library falls back to clone

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from grader import paths
-from grader.bundle import bundle
+from grader.bundle import FOLDER, bundle
 from grader.cli import cli
 from grader.flow.nbgrader_course import NbgraderCourse
 from grader.folders import Folders
@@ -34,7 +34,7 @@ def material() -> Material:
 def test_a_learners_copy_checks_and_hands_in_what_an_instructor_can_collect(material: Material, tmp_path: Path) -> None:
     made = bundle(tmp_path / "handbook.zip")
     zipfile.ZipFile(made.path).extractall(tmp_path)
-    root = tmp_path / paths.ROOT.name
+    root = tmp_path / FOLDER
     first, *others = material.answers
     notebook = root / "exercises" / material.lesson.part / f"{STEM}.ipynb"
     notebook.write_text(notebook_text(material.notebook({first: material.answers[first]})), encoding="utf-8")

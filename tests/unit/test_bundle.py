@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from grader import bundle as bundling
-from grader.bundle import LeakError, contents, refuse_leaks, telling_lines
+from grader.bundle import FOLDER, LeakError, contents, refuse_leaks, telling_lines
 from grader.cli import cli
 from grader.course import load_course
 from grader.lesson import STUB, read_lesson
@@ -68,7 +68,7 @@ def test_the_zip_is_the_same_every_time(tmp_path: Path, monkeypatch: pytest.Monk
     results = [CliRunner().invoke(cli, ["bundle", "--to", str(tmp_path / name)]) for name in ("a.zip", "b.zip")]
     assert [result.exit_code for result in results] == [0, 0]
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
-    assert zipfile.ZipFile(tmp_path / "a.zip").namelist() == [f"{ROOT.name}/README.md", f"{ROOT.name}/course/x.py"]
+    assert zipfile.ZipFile(tmp_path / "a.zip").namelist() == [f"{FOLDER}/README.md", f"{FOLDER}/course/x.py"]
 
 
 def test_a_leak_stops_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

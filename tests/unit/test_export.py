@@ -8,7 +8,6 @@ import pytest
 from grader.card import Card
 from grader.course import find_exercise
 from grader.flow.export import GradeRow, chosen_lessons, total_rows, totals_as_csv
-from grader.flow.feedback import with_name
 from grader.flow.nbgrader_course import FlowError
 from grader.flow.verdicts import _verdict
 from grader.judge.outcome import CheckResult, Outcome, Verdict
@@ -72,8 +71,3 @@ def test_lessons_are_named_by_their_beginning() -> None:
     for name in ("p1_3", "p1"):
         with pytest.raises(FlowError, match="the course has p1_1_sums"):
             chosen_lessons(name, LESSONS)
-
-
-def test_a_feedback_page_names_its_student() -> None:
-    page = "<title>p1</title>...<h4>p1 (Score: 1.0 / 2.0)</h4>"
-    assert with_name(page, "p1", "ada & co") == "<title>p1 · ada &amp; co</title>...<h4>p1 · ada &amp; co (Score: 1.0 / 2.0)</h4>"

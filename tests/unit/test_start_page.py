@@ -33,9 +33,9 @@ def text_of(notebook):
 
 def test_the_map_links_every_lesson_with_its_time_and_exercises(course):
     text = text_of(start_page(course))
-    assert "| [Attention](part1_introduction/p1_4_attention.ipynb) | 45 |" in text
+    assert "| [1.4 · Attention](part1_introduction/p1_4_attention.ipynb) | 45 |" in text
     assert "★★☆ Scores \\| scaled (3 points)<br>★☆☆ A mask (1 point)" in text
-    assert "[Capstone](conclusion/p9_1_capstone.ipynb)" in text
+    assert "[9.1 · Capstone](conclusion/p9_1_capstone.ipynb)" in text
     assert "2 lessons, 2 exercises, 4 points, about 2 hours" in text
     assert re.findall(r"^## (.*)$", text, re.M) == ["Part 1 · First", "Last", "How an exercise works"]
 

@@ -1,0 +1,125 @@
+"""Grade with warm workers: bundles out, results in, each recorded as soon as it is there."""
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from grader.fleet.bundle import Bundle, Result, bundle_of
+from grader.fleet.execute import provenance
+from grader.fleet.seeds import course_secret, seed_for
+from grader.flow.record import Recorder, graded_notebook, verdicts_of, write_graded
+from grader.flow.verdicts import NEEDS_REVIEW
+from grader.intake.suspicion import suspicious
+from grader.judge.outcome import Outcome
+from grader.sandbox.limits import Limits
+
+if TYPE_CHECKING:
+    from grader.flow.autograde import Graded, Job
+    from grader.flow.nbgrader_course import NbgraderCourse
+
+
+class Engine(Protocol):
+    """Whoever can grade bundles: the local pool, or a scheduler's workers."""
+
+    def run(self, bundles: Iterable[Bundle]) -> Iterator[Result]:
+        """A result for every bundle, in any order."""
+
+
+@dataclass(frozen=True)
+class WarmGrading:
+    """How a run grades: `engine` opens the workers; `run` names this run in the provenance."""
+
+    engine: Callable[[], AbstractContextManager[Engine]]
+    limits: Limits = field(default_factory=Limits)
+    run: str = ""
+
+
+def grade_warm(course: NbgraderCourse, todo: list[Job], warm: WarmGrading, recorder: Recorder, done: Graded,
+               keep: Callable[[Job, dict[str, Any]], None]) -> None:
+    """Grade these notebooks; `keep` is given each job with its row for the verdicts' file."""
+    waiting = {job.name: job for job in todo}
+    if not waiting:
+        return
+    secret = course_secret(course.folders.build)
+    with warm.engine() as engine:
+        sent: dict[str, Bundle] = {}
+
+        def bundles() -> Iterator[Bundle]:
+            for job in todo:
+                sent[job.name] = _bundle(job, secret, warm.limits)
+                yield sent[job.name]
+
+        for result in engine.run(bundles()):
+            keep(waiting[result.name], _record(course, waiting[result.name], sent.pop(result.name), result, warm, recorder, done))
+
+
+def _table(job: Job) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(job.submitted.read_text(encoding="utf-8"))
+    return table
+
+
+def _bundle(job: Job, secret: bytes, limits: Limits) -> Bundle:
+    exercises = [cell.exercise for cell in job.pristine.cells if cell.kind == "check" and cell.exercise]
+    seeds = {exercise: seed_for(secret, job.student, exercise) for exercise in exercises}
+    return bundle_of(job.student, job.part, job.pristine.stem, _table(job), seeds, limits)
+
+
+def _record(course: NbgraderCourse, job: Job, bundle: Bundle, result: Result, warm: WarmGrading, recorder: Recorder, done: Graded) -> dict[str, Any]:
+    """Put one result into the gradebook and the folders. Returns the row for the verdicts' file."""
+    from grader.flow.autograde import GRADED, explained, same_for_all
+
+    stem, part, student = job.pristine.stem, job.part, job.student
+    missing = [cell.exercise for cell in job.pristine.cells if cell.kind == "check" and cell.exercise not in result.exercises]
+    if result.problem or missing:
+        text = f"the notebook could not be graded ({result.problem or 'no result for ' + ', '.join(map(str, missing))}); it needs review"
+        done.review[job.name] = text
+        checks = [cell.grade_id for cell in job.pristine.cells if cell.kind == "check"]
+        recorder.scores(student, part, stem, dict.fromkeys(checks, None), {}, checks)
+        return {"status": NEEDS_REVIEW, "reason": text, "exercises": same_for_all(job, NEEDS_REVIEW, text)}
+    where = _provenance(job, bundle, result, warm)
+    table = _table(job)
+    write_graded(course.folders.autograded / student / part / job.submitted.name, graded_notebook(table, stem, part, result, where))
+    verdicts = [explained(row, job) for row in verdicts_of(stem, part, table, result)]
+    unclear = [row.grade_id for row in verdicts if row.verdict == Outcome.COULD_NOT_CHECK.value]
+    notes = [*result.notes, *_suspicious(bundle)]
+    points = {row.grade_id: float(result.exercises[row.exercise]["verdict"]["points"]) for row in verdicts}
+    comments = {row.exercise: _comment(row.verdict, row.reason) for row in verdicts}
+    tampered = [note for note in result.notes if note.startswith("tampering")]
+    to_review = [row.grade_id for row in verdicts] if tampered else unclear
+    recorder.scores(student, part, stem, {**points, **dict.fromkeys(unclear, None)}, comments, to_review)
+    done.graded.append(job.name)
+    if unclear:
+        done.review[job.name] = f"{len(unclear)} exercises could not be checked; look at them in Formgrader"
+    elif tampered:
+        done.review[job.name] = tampered[0]
+    if notes:
+        done.notes[job.name] = notes
+    return {"status": GRADED, "reason": "", "exercises": [row.as_json() for row in verdicts], "review": done.review.get(job.name, ""),
+            "notes": notes, "provenance": where}
+
+
+def _comment(verdict: str, reason: str) -> str | None:
+    """What Formgrader and the feedback page show beside the answer."""
+    if verdict == Outcome.PASSED.value:
+        return None
+    return "No response." if verdict == Outcome.NOT_ATTEMPTED.value else f"{verdict}: {reason}" if reason else verdict
+
+
+def _suspicious(bundle: Bundle) -> list[str]:
+    """What the text of the learner's cells does that honest answers never do: lines for the instructor, nothing more."""
+    found = []
+    for cell in bundle.cells:
+        where = cell.exercise or ("a cell of the learner's own" if cell.id.startswith("added-") else "")
+        found += [f"{where}: {line}" for line in (suspicious(cell.source) if where else ())]
+    return found
+
+
+def _provenance(job: Job, bundle: Bundle, result: Result, warm: WarmGrading) -> dict[str, Any]:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"grader": "warm", "submission": job.intake.get("sha256", ""), "source": job.intake.get("source_sha256", ""),
+            "course": importlib.metadata.version("llm-engineers-handbook"), "run": warm.run, "graded_at": now, **provenance(bundle, result)}
