@@ -1,4 +1,5 @@
 """What lesson p1_4 looks at: attention maps, the size of the residual stream, one small block in training, induction."""
+
 from __future__ import annotations
 
 import re
@@ -75,17 +76,26 @@ def attention_heads(lm: LanguageModel, text: str, *, layer: int) -> plots.Pictur
             axis.set_yticks(range(len(tokens)) if head % 3 == 0 else [], tokens if head % 3 == 0 else [], fontsize=7)
             axis.grid(visible=False)  # after the ticks, which would switch it on again
         figure.suptitle(f"Who reads whom in layer {layer} of SmolLM2 (row: query, column: key; bright: large share)")
-    return plots.show(figure, alt=f"Nine attention maps of layer {layer}: several heads put most of their share on the first token, "
-                                  "others on the word before or on one word that matters.")
+    return plots.show(
+        figure,
+        alt=f"Nine attention maps of layer {layer}: several heads put most of their share on the first token, "
+        "others on the word before or on one word that matters.",
+    )
 
 
 def residual_size_by_layer(lm: LanguageModel, text: str) -> plots.Picture:
     """Draw the root mean square of a token's numbers after each layer, the median over the sentence's tokens."""
     states = lm.hidden_states(text)  # (layers + 1, T, C)
     sizes = states.float().pow(2).mean(-1).sqrt()[:-1]  # the library's last state is already normalised: leave it out
-    return plots.lines(range(len(sizes)), {"median token": sizes.median(-1).values.tolist(), "first token": sizes[:, 0].tolist()},
-                       xlabel="layer", ylabel="root mean square", title="What tokens carry grows on the way up (SmolLM2)", logy=True,
-                       alt="On a logarithmic scale the size of the residual stream rises by layer; the first token's rises far more.")
+    return plots.lines(
+        range(len(sizes)),
+        {"median token": sizes.median(-1).values.tolist(), "first token": sizes[:, 0].tolist()},
+        xlabel="layer",
+        ylabel="root mean square",
+        title="What tokens carry grows on the way up (SmolLM2)",
+        logy=True,
+        alt="On a logarithmic scale the size of the residual stream rises by layer; the first token's rises far more.",
+    )
 
 
 def train_one_block(*, with_attention: bool, steps: int, seed: int) -> list[float]:
@@ -102,6 +112,57 @@ def train_one_block(*, with_attention: bool, steps: int, seed: int) -> list[floa
         for block in model.blocks:
             block.attention = _Nothing()
     return train_language_model(model, ids, steps=steps, lr=3e-3, batch=16, seed=seed)
+
+
+class GatedFeedForward(torch.nn.Module):
+    """The feed-forward layer of SmolLM2 and Llama (SwiGLU). Source: Shazeer 2020, arXiv:2002.05202."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate_proj = torch.nn.Linear(width, hidden, bias=False)
+        self.up_proj = torch.nn.Linear(width, hidden, bias=False)
+        self.down_proj = torch.nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shapes: x (..., C) · returns (..., C)."""
+        y: Tensor = self.down_proj(torch.nn.functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        return y
+
+
+def feed_forward_traffic(lm: LanguageModel, text: str, *, layer: int) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Return the weights of one feed-forward layer of the model, by name, with what it reads and what it writes on a text.
+
+    Shapes: what it reads and what it writes are (B, T, C).
+    """
+    module = lm.model.model.layers[layer].mlp
+    read, wrote = _traffic(lm, text, module)
+    return {name: weight.detach() for name, weight in module.named_parameters()}, read, wrote
+
+
+def rms_norm_by_library(x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
+    """Bring each token to mean square 1, then scale it. Shapes: x (..., C) · weight (C,) · returns (..., C)."""
+    return torch.nn.functional.rms_norm(x, x.shape[-1:], weight, eps)
+
+
+def norm_traffic(lm: LanguageModel, text: str, *, layer: int) -> tuple[Tensor, float, Tensor, Tensor]:
+    """Return weight and eps of the norm before a layer's attention, with what it reads and what it writes on a text.
+
+    Shapes: weight (C,); what it reads and what it writes are (B, T, C).
+    """
+    module = lm.model.model.layers[layer].input_layernorm
+    read, wrote = _traffic(lm, text, module)
+    return module.weight.detach(), float(module.variance_epsilon), read, wrote
+
+
+def _traffic(lm: LanguageModel, text: str, module: torch.nn.Module) -> tuple[Tensor, Tensor]:
+    """Run the model on a text and return what a module inside it read and wrote."""
+    seen: list[Tensor] = []
+    hook = module.register_forward_hook(lambda _, inputs, output: seen.extend([inputs[0].detach(), output.detach()]))
+    try:
+        lm.logits(text)
+    finally:
+        hook.remove()
+    return seen[0], seen[1]
 
 
 class _Nothing(torch.nn.Module):

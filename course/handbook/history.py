@@ -1,6 +1,6 @@
 """What lesson p1_2 looks at: milestones as data, and three ways to predict a word measured on one corpus.
 
-Milestones: a choice of published models, each with its source; checked 2026-11. "Parameters" is the largest model of the paper.
+Milestones: a choice of published models, each with its source. "Parameters" is the largest model of the paper.
 """
 
 from __future__ import annotations
@@ -27,48 +27,69 @@ class Milestone:
     parameters: float
     kind: str
     source: str
+    label: tuple[int, int] = (6, 4)  # where its name stands, in points from its own; names to the left of a point end there
 
 
 MILESTONES = (
-    Milestone("Transformer (big)", "2017-06", 213e6, "encoder-decoder", "arXiv:1706.03762, table 3"),
-    Milestone("GPT", "2018-06", 117e6, "decoder", "Radford et al. 2018; size as given by Radford et al. 2019, table 2"),
-    Milestone("BERT-large", "2018-10", 340e6, "encoder", "arXiv:1810.04805, section 3"),
-    Milestone("GPT-2", "2019-02", 1.542e9, "decoder", "Radford et al. 2019, table 2"),
-    Milestone("T5-11B", "2019-10", 11e9, "encoder-decoder", "arXiv:1910.10683, section 3.7"),
-    Milestone("GPT-3", "2020-05", 175e9, "decoder", "arXiv:2005.14165, table 2.1"),
-    Milestone("Gopher", "2021-12", 280e9, "decoder", "arXiv:2112.11446, abstract"),
-    Milestone("Chinchilla", "2022-03", 70e9, "decoder", "arXiv:2203.15556, abstract"),
-    Milestone("PaLM", "2022-04", 540e9, "decoder", "arXiv:2204.02311, abstract"),
-    Milestone("LLaMA-65B", "2023-02", 65e9, "decoder", "arXiv:2302.13971, abstract"),
-    Milestone("Llama 3.1", "2024-07", 405e9, "decoder", "arXiv:2407.21783, abstract"),
-    Milestone("SmolLM2-1.7B", "2025-02", 1.7e9, "decoder", "arXiv:2502.02737, abstract; this course runs its smallest, 135M"),
+    Milestone("Transformer", "2017-06", 213e6, "encoder-decoder", "arXiv:1706.03762, the big one", (-6, 4)),
+    Milestone("GPT", "2018-06", 117e6, "decoder", "Radford et al. 2018; size as given by Radford et al. 2019", (8, -4)),
+    Milestone("BERT-large", "2018-10", 340e6, "encoder", "arXiv:1810.04805", (8, -4)),
+    Milestone("GPT-2", "2019-02", 1.542e9, "decoder", "Radford et al. 2019"),
+    Milestone("T5-11B", "2019-10", 11e9, "encoder-decoder", "arXiv:1910.10683"),
+    Milestone("GPT-3", "2020-05", 175e9, "decoder", "arXiv:2005.14165"),
+    Milestone("Gopher", "2021-12", 280e9, "decoder", "arXiv:2112.11446, abstract", (-6, 5)),
+    Milestone("Chinchilla", "2022-03", 70e9, "decoder", "arXiv:2203.15556, abstract", (-4, -14)),
+    Milestone("PaLM", "2022-04", 540e9, "decoder", "arXiv:2204.02311, abstract", (8, -3)),
+    Milestone("LLaMA-65B", "2023-02", 65e9, "decoder", "arXiv:2302.13971, abstract", (8, -4)),
+    Milestone("Llama 3.1", "2024-07", 405e9, "decoder", "arXiv:2407.21783, abstract", (-6, 5)),
+    Milestone("SmolLM2-1.7B", "2025-02", 1.7e9, "decoder", "arXiv:2502.02737, abstract; this course runs its smallest, 135M", (-8, 6)),
 )
+
+
+LOOKS = {"encoder-decoder": "o", "decoder": "s", "encoder": "D"}  # marker of each kind
 
 
 def draw_timeline() -> plots.Picture:
     """Draw the milestones: year against number of weights, on a logarithmic scale."""
-    years = [int(m.published[:4]) + (int(m.published[5:]) - 1) / 12 for m in MILESTONES]
-    return plots.scatter(years, [m.parameters for m in MILESTONES], labels=[m.model for m in MILESTONES], groups=[m.kind for m in MILESTONES],
-                         xlabel="year of publication", ylabel="numbers in the weights", logy=True, title="The largest model of each paper",
-                         alt="From about 10^8 numbers in 2017 to 5·10^11 in 2022 and 2024; Chinchilla, LLaMA and SmolLM2 are smaller on purpose.")
+    with plots.style():
+        figure, axes = plots.canvas("The largest model of each paper", "year of publication", "numbers in the weights", height=4.2)
+        for colour, (kind, marker) in zip(plots.PALETTE, LOOKS.items(), strict=False):
+            mine = [milestone for milestone in MILESTONES if milestone.kind == kind]
+            axes.scatter([_year(m.published) for m in mine], [m.parameters for m in mine], color=colour, marker=marker, label=kind)
+        for m in MILESTONES:
+            side = "right" if m.label[0] < 0 else "left"
+            axes.annotate(m.model, (_year(m.published), m.parameters), xytext=m.label, textcoords="offset points", fontsize=9, ha=side)
+        axes.set_yscale("log")
+        axes.set_xlim(2016, 2025.7)
+        axes.legend(loc="upper left")
+        alt = (
+            "Points from about 10^8 numbers in 2017 to 5·10^11 in 2022 and 4·10^11 in 2024; Chinchilla, LLaMA-65B and "
+            "SmolLM2-1.7B are smaller. The Transformer and T5 are encoder-decoders, BERT an encoder, all others decoders."
+        )
+        return plots.show(figure, alt)
+
+
+def _year(published: str) -> float:
+    return int(published[:4]) + (int(published[5:]) - 1) / 12
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Words of our stories as ids, split into what is learned from and what is held out."""
+    """Words of our stories as ids: to learn from, to choose settings with, and to report with."""
 
     train: list[int]
+    valid: list[int]
     test: list[int]
     words: list[str]
 
 
 def story_corpus(seed: int = 0) -> Corpus:
-    """Return 600 stories to learn from and 60 others to test with, word by word; every test word is known."""
-    pieces = [re.findall(r"\w+|[^\w\s]", text) for text in stories(660, seed)]
+    """Return 600 stories to learn from, 60 to choose with and 60 others to report with, word by word; every word is known."""
+    pieces = [re.findall(r"\w+|[^\w\s]", text) for text in stories(720, seed)]
     words = sorted({word for piece in pieces for word in piece})
     ids = {word: at for at, word in enumerate(words)}
-    numbered = [[ids[word] for word in piece] for piece in pieces]
-    return Corpus([i for piece in numbered[:600] for i in piece], [i for piece in numbered[600:] for i in piece], words)
+    train, valid, test = ([ids[word] for piece in part for word in piece] for part in (pieces[:600], pieces[600:660], pieces[660:]))
+    return Corpus(train, valid, test, words)
 
 
 class NeuralNgram(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from handbook.plots import PALETTE, Picture, bars, readable, show, style, visible
+from handbook.plots import PALETTE, Picture, bars, canvas, readable, show, style, visible
 
 if TYPE_CHECKING:
     from typing import Any
@@ -51,6 +51,21 @@ def bits_per_character(lm: LanguageModel, sentences: dict[str, str], *, title: s
     costs = {name: float(lm.token_nll("\n" + text).sum()) / math.log(2) / len(text) for name, text in sentences.items()}
     return bars(list(costs), list(costs.values()), title=title, xlabel="bits a character (fewer = better predicted)",
                 ylabel="language")
+
+
+def nucleus_sizes(labels: list[str], sizes: list[int], *, title: str) -> Picture:
+    """Draw for each text how many tokens its nucleus has, as dots on a log scale: there the place tells, a length would not."""
+    with style():
+        figure, axes = canvas(title, "tokens in the nucleus (log scale)", "text", height=2.2)
+        axes.plot(sizes, range(len(sizes)), "o", color=PALETTE[0], markersize=9)
+        for row, size in enumerate(sizes):
+            axes.annotate(f"{size:,}", (size, row), xytext=(9, 0), textcoords="offset points", fontsize=10, va="center")
+        axes.set_xscale("log")
+        axes.set_xlim(0.7, 3 * max(sizes))
+        axes.set_yticks(range(len(labels)), [readable(label) for label in labels])
+        axes.set_ylim(len(labels) - 0.5, -0.5)  # the first label on top, as one reads
+        told = "; ".join(f"{label} {size:,}" for label, size in zip(labels, sizes, strict=True))
+        return show(figure, f"Dot chart on a log scale: {title}. {told}.")
 
 
 def _panel(axes: Any, title: str, pairs: list[tuple[str, float]]) -> None:

@@ -159,7 +159,7 @@ def sentence_similarity(encoder: Encoder, sentences: list[str]) -> plots.Picture
         title="Cosines of sentences (MiniLM)",
         xlabel="sentence",
         ylabel="sentence",
-        value="cosine (−1 to 1)",
+        value="cosine",
         limits=(0.0, 1.0),
     )
 

@@ -4,8 +4,8 @@
 # Somebody starts a story: *Once upon a time, there was a little …*
 # You already have a word in mind, and a second one in case the first is wrong.
 # A language model of the kind that writes does exactly this, and nothing else. It reads a text and says how likely every possible next piece is.
-# (Lesson p1_5 meets its relatives, which fill gaps instead.)
-# Below, a real one does it four times in a row: SmolLM2-135M-Instruct, the small model that accompanies this course, its weights rounded to 4 bits each to be small.
+# (Lesson 5 meets its relatives, which fill gaps instead.)
+# Below, a real one does it four times in a row: SmolLM2-135M-Instruct, the small model that accompanies this course, its *weights* (the numbers that it consists of) rounded to 4 bits each to be small.
 # Each time the likeliest piece, in blue, is put at the end of the text.
 
 # %% demo
@@ -39,7 +39,7 @@ surprise = [-math.log2(p) for p in steps.values()]  # in bits: 1 bit is one fair
 print(f"P(text) = {probability:.4f}; surprise in bits: {', '.join(f'{s:.1f}' for s in surprise)}, together {sum(surprise):.1f}")
 
 # %% [markdown]
-# Products of many small numbers soon become too small to store, so one adds logarithms. A token of probability $p$ costs $-\log_2 p$ bits of *surprise*.
+# Products of many small numbers soon become too small to store, so one adds logarithms. A token of probability $p$ costs $-\log_2 p$ bits of *surprise* (with ln instead of log2: *nats*; 1 nat is 1.44 bits).
 #
 # **Predict before you run.** The two sentences below have the same words. Which one surprises SmolLM2 more, and at which word does it notice?
 # (The first token of each gets no number: the model needs something to read before it can predict.)
@@ -47,7 +47,7 @@ print(f"P(text) = {probability:.4f}; surprise in bits: {', '.join(f'{s:.1f}' for
 # %% demo
 print(f"{lm.parameters:,} parameters; {lm.next_token_logits('The').numel():,} tokens in the vocabulary")
 for sentence in ("Then she put the book on the table.", "Then she put the table on the book."):
-    bits = lm.token_nll(sentence) / math.log(2)
+    bits = lm.token_nll(sentence) / math.log(2)  # nll: negative log-likelihood, the surprise in nats
     plots.token_strip(lm.tokens(sentence)[1:], bits, title=f"{sentence} {bits.sum():.0f} bits", value="surprise of each token after the first, in bits",
                       decimals=1, limits=(0, 12))
 
@@ -59,9 +59,9 @@ for sentence in ("Then she put the book on the table.", "Then she put the table 
 # ## From scores to probabilities
 #
 # The network itself gives no probabilities. It gives one *score* for each token, a **logit**: any number, larger means likelier.
-# The softmax turns scores into probabilities, and a **temperature** $T$ decides how far apart they come to lie:
+# The softmax turns scores into probabilities, and a **temperature** $T$ decides how far apart they come to lie (Hinton et al. 2015):
 #
-# $$p_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}} \qquad \text{(Hinton et al. 2015, equation 1)}$$
+# $$p_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
 #
 # By hand, for three scores:
 
@@ -75,7 +75,36 @@ for T in (1.0, 0.5, 4.0):
 # **Predict before you run anything.** Can a temperature make the second-best token the likeliest one?
 # What is left when $T$ goes to 0, and what when it grows without end? Write your three answers down; the docstring below and the picture after it settle them.
 #
-# ## Exercise: From scores to probabilities · 2 points · ★☆☆
+# ## A short bridge to PyTorch
+#
+# The exercises use *tensors*, PyTorch's arrays. This one cell holds all that they need; if you know NumPy, `dim` is its `axis`.
+# **Predict** the shape of `x.sum(-1)` before you run it.
+
+# %%
+import torch
+
+x = torch.tensor([[1.0, 2.0, 5.0], [4.0, 3.0, 1.0]])  # shape (2, 3): two rows of three scores
+totals = x.sum(-1)  # (2, 3) -> (2,): the last axis is summed away
+column = x.sum(-1, keepdim=True)  # (2, 3) -> (2, 1): it stays, with length 1
+print("shapes:", tuple(totals.shape), "and with keepdim", tuple(column.shape))
+print("each row by its own sum:", (x / column).tolist())  # (2, 3) / (2, 1): the one column serves all three
+
+small = x < 3  # a mask: (2, 3) of True and False
+print("masked_fill:", x.masked_fill(small, 0.0).tolist())
+print("torch.where:", torch.where(small, torch.tensor(0.0), x).tolist())  # the same: where small take 0, elsewhere x
+
+copy = x.clone()  # numbers of its own
+copy[0, 0] = 100.0
+print("x keeps its", x[0, 0].item())
+
+# %% [markdown]
+# `x / totals` is an error: PyTorch lines shapes up at their last axis, and 3 does not fit 2. With `keepdim=True` the shapes are (2, 3) and (2, 1), and an axis of length 1 fits any.
+# Methods whose name ends in `_`, and assignments such as `x[0, 0] = …`, change the tensor itself; if it is the caller's, work on a `.clone()`.
+#
+# `(..., V)` in a docstring means any number of axes in front, or none: (V,) is one row of scores, (B, V) a *batch* of B rows.
+# Write for the last axis, `dim=-1`, and it works for all of them.
+#
+# ## Exercise: From scores to probabilities · 2 points · ★★☆
 
 # %% exercise="sampling-next-token-distribution"
 import torch
@@ -95,7 +124,7 @@ def next_token_distribution(logits: Tensor, temperature: float) -> Tensor:
     >>> next_token_distribution(torch.tensor([3.0, 1.0, 3.0]), 0)
     tensor([0.5000, 0.0000, 0.5000])
 
-    Source: Hinton et al. 2015, arXiv:1503.02531, equation 1.
+    Source: Hinton et al. 2015, arXiv:1503.02531 (the softmax with a temperature).
     """
     ### BEGIN SOLUTION
     if temperature < 0:
@@ -149,7 +178,7 @@ print(f"at this rate, 60 draws would land there about {60 * outside:.0f} times")
 # The simplest rule is **top-k**: keep the $k$ best scores. On paper, with $k = 2$ and the scores 5, 1, 4, 4, 2: two scores of 4 tie for the second place.
 # Nothing says which of them is better, so this course keeps both.
 #
-# ## Exercise: Keep the k best · 2 points · ★☆☆
+# ## Exercise: Keep the k best · 2 points · ★★☆
 
 # %% exercise="sampling-top-k"
 import torch
@@ -219,9 +248,10 @@ for p in (0.7, 0.4, 0.0001):
 
 # %% [markdown]
 # The token that *crosses* $p$ belongs to the set; leave it out and a sure model ends with nothing at all.
+# If the likelier tokens hold *exactly* $p$, the set has reached it and is complete: under $p$ means $<$, not $\le$.
 # In this example the tokens happen to be sorted. In a vocabulary they never are.
 #
-# ## Exercise: Keep the nucleus · 3 points · ★★☆
+# ## Exercise: Keep the nucleus · 3 points · ★★★
 
 # %% exercise="sampling-top-p"
 import torch
@@ -241,7 +271,7 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
     >>> top_p_filter(torch.tensor([0.2, 0.5, 0.3]).log(), 0.7)
     tensor([   -inf, -0.6931, -1.2040])
 
-    Source: Holtzman et al. 2019, arXiv:1904.09751, section 3.1; the rule for ties is this course's.
+    Source: Holtzman et al. 2019, arXiv:1904.09751 (nucleus sampling); the rule for ties is this course's.
     """
     ### BEGIN SOLUTION
     if not 0 < p <= 1:
@@ -262,13 +292,14 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
 # %% check="sampling-top-p"
 
 # %% [markdown]
-# **What it means in the real model.** The same $p = 0.9$ keeps one token here and hundreds there. Note the scale: each line of the grid is ten times the one before.
+# **What it means in the real model.** The same $p = 0.9$ keeps one token here and hundreds there. Note the scale: each step of the grid is ten times the one before.
 
 # %% demo
+from handbook.plots_next_token import nucleus_sizes
+
 nucleus = yours_or_ours("top_p_filter", globals(), sampling.top_p_filter, exercise="sampling-top-p")
 sizes = [int(nucleus(lm.next_token_logits(prompt), 0.9).isfinite().sum()) for prompt in PROMPTS]
-plots.bars(["medicine twice a …", "capital of France is …", "favourite colour is …"], sizes, title="How many tokens make up 90% of the probability",
-           xlabel="tokens in the nucleus (log scale)", ylabel="text", decimals=0, log=True)
+nucleus_sizes(["medicine twice a …", "capital of France is …", "favourite colour is …"], sizes, title="How many tokens make up 90% of the probability")
 
 # %% [markdown]
 # ## The loop that writes
@@ -291,8 +322,10 @@ print("the model reads [6, 7, 8], the chosen token is", best(count_on([6, 7, 8])
 print("9 is the end, so the result is [6, 7, 8, 9]")
 
 # %% [markdown]
+# The text that the model starts from is the *prompt*; the token that ends a text is called `eos`, "end of sequence".
+#
 # **Predict:** how many tokens does the model read in total to write 100 new ones after a prompt of 10, if it reads the whole text each time?
-# (Part 4 saves most of that work with a cache. Here you write the plain loop.)
+# (Part 4 saves most of that work with a *cache*, which keeps what was worked out for earlier tokens. Here you write the plain loop.)
 #
 # ## Exercise: The loop that writes · 2 points · ★☆☆
 
@@ -318,11 +351,12 @@ def generate(
     Returns: a new list: the prompt, then the new ids. It ends with eos_id if that was chosen, and otherwise after max_new_tokens new ids.
         An eos_id in the prompt ends nothing.
     step and sampler are each called once for every new token, and not more often. With max_new_tokens = 0 a copy of the prompt comes back.
+    Nothing is kept from one call to the next, and an error that step or sampler raises is not caught.
 
     With a step whose best token is always the last id plus one, and a sampler that takes the best (both are in the cell above):
     generate(count_on, [6, 7], 5, 9, best) returns [6, 7, 8, 9].
 
-    Source: Holtzman et al. 2019, arXiv:1904.09751, section 3 (decoding, left to right).
+    Source: the chain of probabilities at the top of this lesson, read from left to right.
     """
     ### BEGIN SOLUTION
     ids = list(ids)  # the caller's prompt stays as it is
@@ -344,7 +378,8 @@ def generate(
 # The prediction: 10 tokens for the first new one, 11 for the next, … and 109 for the last, 5,950 in all to write 100.
 #
 # **What it means in the real model.** Put temperature, nucleus and loop together, and SmolLM2 writes with *your* code.
-# **Predict before you run:** one of the three texts goes round in circles, one falls apart. Which?
+# `torch.multinomial` draws a place by its probability. Mind the order: divide by the temperature first, then filter, so that the nucleus is one of the probabilities that you draw from.
+# **Predict before you run:** one of the four texts goes round in circles, one falls apart. Which? And which order keeps more tokens at T = 2?
 
 # %% demo
 write = yours_or_ours("generate", globals(), exercise="generation-loop")
@@ -352,7 +387,7 @@ write = yours_or_ours("generate", globals(), exercise="generation-loop")
 
 def by_drawing(temperature, p, seed=1):
     dice = torch.Generator().manual_seed(seed)
-    return lambda scores: int(torch.multinomial(distribution(nucleus(scores / temperature, p), 1.0), 1, generator=dice))
+    return lambda scores: int(torch.multinomial(distribution(nucleus(scores / temperature, p), 1.0), 1, generator=dice))  # T first, then the filter
 
 
 samplers = {"always the best": lambda scores: int(scores.argmax()), "T = 1, p = 0.9": by_drawing(1.0, 0.9), "T = 1, no filter": by_drawing(1.0, 1.0),
@@ -361,9 +396,20 @@ for name, sampler in samplers.items():
     ids = write(lm.next_token_logits, lm.encode("The cat sat on the"), 22, lm.tokenizer.eos_token_id, sampler)
     print(f"{name:>16}: {lm.decode(ids)!r}")
 
+logits = lm.next_token_logits("My favourite colour is")
+temperature_first, filter_first = (int(nucleus(z, 0.9).isfinite().sum()) for z in (logits / 2.0, logits))
+print(f"T = 2, p = 0.9 after “My favourite colour is”: temperature first keeps {temperature_first:,} tokens, filter first {filter_first:,}")
+
 # %% [markdown]
 # Always taking the likeliest token gives text that repeats itself; people do not write the likeliest word each time (Holtzman et al. 2019 measured it).
-# A hot, unfiltered draw finds the tail. (Divide by the temperature first, then filter: the other order keeps another nucleus.) The useful settings lie between, and which is best depends on the task.
+# A hot, unfiltered draw finds the tail. The useful settings lie between, and which is best depends on the task.
+#
+# The last line shows why the order matters. A temperature of 2 flattens the probabilities, so more tokens are needed to reach 0.9.
+# Filter first, and the same $p = 0.9$ means 0.9 of *other* probabilities than those you draw from.
+# The Transformers library divides first and filters afterwards, so compare settings only between programs that agree on the order.
+# (For top-k the order makes no difference: a temperature never changes who is among the best k.)
+#
+# *A good place for a break: you have built the writer. What follows is about what to do with it.*
 #
 # ## One set of weights, many tasks
 #
@@ -400,13 +446,13 @@ bits_per_character(lm, {
 # English costs it least by far. (Languages also differ in how much one character says, so read the size of the gap, not its decimals.)
 # Three causes come together, and neither cell above can tell them apart:
 #
-# - **What it read.** Its model card names one language, English. What it has seen of the others came in by the way.
+# - **What it read.** Its model card (the page on which its makers describe it) names one language, English. What it has seen of the others came in by the way.
 # - **How much it can hold.** It has 135 million numbers for everything: grammar, facts, code, and every language.
 # - **How finely it is stored.** This copy keeps 4 bits of each number. What was learned least may suffer most.
 #
 # Is it size, then? To know, one needs models that differ in nothing but size.
 # Brown et al. 2020 (arXiv:2005.14165) trained eight, from 125 million to 175 billion parameters, on the same text, 93% of it English.
-# With examples in the prompt, translation gets better as the models grow, in all six directions that they tested (their figure 3.4).
+# With examples in the prompt, translation gets better as the models grow, in all six directions that they tested.
 # The smallest of the eight is about as large as SmolLM2. So size is one cause: with the same text, a larger model keeps more of what is rare in it.
 # Is it the cause here? A relative with 13 times the parameters can't tell: by their model cards it has also read more, 11 trillion tokens against 2 trillion.
 # You can still see whether both causes together are enough, if your machine reaches the Hugging Face hub
@@ -439,7 +485,7 @@ for industry, request in requests.items():
 #
 # ## Exercise: Decide from facts, not from the title · 3 points · ★★☆
 #
-# Eight proposals are in `handbook.use_cases`, each with the facts that its owners could give. Some facts are missing, as always.
+# Sixteen proposals are in `handbook.use_cases`, four from each of four industries, with the facts that their owners could give. Some facts are missing, as always.
 # Your function decides by five published rules. Hard constraints come first: no benefit outweighs them.
 # The rules are this course's, kept short; real ones come from law and from your organisation.
 # (In the EU, for example, Article 14 of Regulation 2024/1689 demands human oversight of high-risk systems.)
@@ -506,13 +552,14 @@ def triage_use_case(card: dict) -> str:
 
 
 # %% [markdown]
-# **What you should see.** Over the eight cards all five decisions occur, and the two about patients get different ones.
+# **What you should see.** Over the sixteen cards all five decisions occur, and the two about patients get different ones.
 
 # %% check="use-cases-triage"
 
 # %% [markdown]
-# **What it means in practice.** Here are the eight proposals, decided by your rules.
-# For each "insufficient information", say which *one* question you would send back to its owner.
+# **What it means in practice.** Here are the sixteen proposals, decided by your rules.
+# For each "insufficient information", say which *one* question you would send back to its owner. (One card has two gaps, and only one of them matters.
+# Another has a gap and is decided all the same: why?)
 
 # %% demo
 triage = yours_or_ours("triage_use_case", globals(), exercise="use-cases-triage")
@@ -527,6 +574,27 @@ for card in USE_CASES:
 # - The network gives scores. A temperature and the softmax make probabilities of them; top-k and top-p cut the tail off.
 # - Writing is a loop: score, choose, append. The same weights summarise, answer and translate, each as well as they have learnt it.
 # - Fluent is not the same as right. Decide about a use from its facts: data, harm, who has the final say, and whether anyone can check.
+#
+# ## From memory
+#
+# Answer aloud or on paper, then open.
+#
+# <details><summary>1. Three scores are 2, 1 and 0. Which probabilities come out as T goes to 0, which as T grows without end, and what never changes in between?</summary>
+#
+# 1, 0, 0 and then 1/3 each. The order of the tokens never changes.
+# </details>
+#
+# <details><summary>2. Probabilities 0.6, 0.3, 0.1 and p = 0.7: which tokens stay, and why is the second not cut although the two hold more than 0.7?</summary>
+#
+# The first two. Before the second the likelier ones hold 0.6, which is under 0.7: it is the token that crosses p, and without it the set would not reach p.
+# </details>
+#
+# <details><summary>3. A proposal has an unknown fact. When may you decide all the same?</summary>
+#
+# When every value that the fact can have leads to the same decision.
+# </details>
+#
+# **Next.** You can turn scores into text. Where do good scores come from? Lesson 2 measures three generations of answers, from counting words to pretrained transformers.
 #
 # **Further reading.** Hinton, Vinyals and Dean 2015, *Distilling the Knowledge in a Neural Network*, arXiv:1503.02531 (the temperature) ·
 # Fan, Lewis and Dauphin 2018, *Hierarchical Neural Story Generation*, arXiv:1805.04833 (top-k) ·

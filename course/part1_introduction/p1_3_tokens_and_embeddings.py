@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Tokens and embeddings: what a model sees instead of text
 #
-# A language model never sees a letter. Before it starts, a small program cuts your text into *tokens* and gives each one a number.
-# The model sees the numbers, and only the numbers.
+# In the last lesson you counted words. But a language model never sees a word, nor a letter. Before it starts, a small program, the *tokenizer*,
+# cuts your text into pieces, *tokens*, and gives each one a number. The model sees the numbers, and only the numbers.
 
 # %% demo
 from handbook import load_lm, token_lab
@@ -205,7 +205,7 @@ print("the same:", library == yours)
 token_lab.bytes_per_token(n_merges=400, seed=0)
 
 # %% [markdown]
-# Merges that are learned from one kind of text do little for another. So the choice of the training text is a choice about people: you see what it costs them in a moment.
+# Merges that are learned from one kind of text do little for another.
 #
 # ## Encode and decode
 #
@@ -236,6 +236,9 @@ print("each token turned to text by itself:", [bpe.vocabulary(merges)[token].dec
 # ## Exercise: Encode and decode · 4 points · ★★☆
 
 # %% exercise="bpe-encode-decode"
+from handbook.bpe import replace_pair  # our merge, if you would rather not rely on yours
+
+
 def encode(data: str | bytes, merges: list[tuple[int, int]]) -> list[int]:
     """Turn text, or any bytes, into token ids.
 
@@ -244,22 +247,17 @@ def encode(data: str | bytes, merges: list[tuple[int, int]]) -> list[int]:
         bytes and from tokens of smaller rank.
     Returns: the ids that are left when merge 0 has been applied wherever its pair stands (from left to right, as in merge),
         then merge 1, and so on to the last. Rank decides, not the place in the text and not the length of the token.
+    Leave merges as they came.
 
     >>> encode("abc", [(98, 99), (97, 98)])
     [97, 256]
 
-    Source: Sennrich et al. 2016, arXiv:1508.07909, section 3.2; on bytes as in Radford et al. 2019 (GPT-2), section 2.2.
+    Source: Sennrich et al. 2016, arXiv:1508.07909; on bytes as in Radford et al. 2019 (GPT-2), Input Representation.
     """
     ### BEGIN SOLUTION
     ids = list(data.encode("utf-8") if isinstance(data, str) else data)
-    rank = {pair: r for r, pair in enumerate(merges)}
-    while len(ids) > 1:
-        pairs = [(ids[at], ids[at + 1]) for at in range(len(ids) - 1)]
-        best = min(pairs, key=lambda pair: rank.get(pair, len(merges)))
-        if best not in rank:
-            break  # no pair of neighbours is one that was learned
-        at = pairs.index(best)
-        ids[at : at + 2] = [256 + rank[best]]
+    for rank, pair in enumerate(merges):
+        ids = replace_pair(ids, pair, 256 + rank)
     return ids
     ### END SOLUTION
 
@@ -271,6 +269,7 @@ def decode(ids: list[int], merges: list[tuple[int, int]]) -> bytes:
     Returns: bytes, not text: a token may hold part of a character. For text, decode the whole:
         decode(ids, merges).decode("utf-8", errors="replace").
     Raises: ValueError if an id is below 0 or above 255 + len(merges).
+    Leave ids and merges as they came.
 
     >>> decode([97, 256], [(98, 99), (97, 98)])
     b'abc'
@@ -307,9 +306,10 @@ for word in [" tokenization", "strawberry", " unbelievably", "naïve", "안녕",
 # %% [markdown]
 # ### Around the merges: cut first, and keep some tokens apart
 #
-# Two more steps belong to a real tokenizer. Before any merge, a fixed rule cuts the text into words, digits and signs (*pre-tokenisation*),
-# and no merge crosses a cut: that keeps "dog", "dog!" and "dog?" from becoming three tokens. Beside the merges stand a few *special tokens*,
-# which mark where a text or a turn of a conversation ends. They are made of no bytes: the tokenizer looks for their names in the text before it cuts.
+# Two more steps belong to a real tokenizer. Before any merge, a fixed rule (a regular expression) cuts the text into words, digits and signs: *pre-tokenisation*.
+# No merge crosses a cut, which keeps "dog", "dog!" and "dog?" from becoming three tokens. Beside the merges stand a few *special tokens*.
+# They are made of no bytes: the tokenizer looks for their names in the text before it cuts. `<|endoftext|>` stands between two texts in training;
+# `<|im_start|>` and `<|im_end|>` go around each turn of a conversation. A chat is therefore one row of ids like any other text, laid out by a *chat template*.
 #
 # **Predict before you run.** A user types `Bye<|im_end|>`, the name of the token that ends a turn. Is that many tokens, or is it the real mark?
 
@@ -317,17 +317,20 @@ for word in [" tokenization", "strawberry", " unbelievably", "naïve", "안녕",
 cuts = lm.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("I'll pay 45 euros, ok?")
 print("cut before any merge:", [piece.replace("Ġ", " ") for piece, _ in cuts])  # Ġ is how this tokenizer writes a space
 print("special tokens:      ", dict(zip(lm.tokenizer.all_special_tokens, lm.tokenizer.all_special_ids, strict=True)))
+chat = lm.tokenizer.apply_chat_template([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi!"}], tokenize=False)
+print("a chat of two turns: ", lm.tokens(chat))
+print("as ids:              ", lm.encode(chat), "\n")
 print("as it comes:         ", lm.tokens("Bye<|im_end|>"))
 print("as plain text:       ", lm.tokens(lm.tokenizer.encode("Bye<|im_end|>", split_special_tokens=True)))
 
 # %% [markdown]
 # It is the real mark: by default, whoever may write the text may also end the turn and open another, say one of the system. So a program that passes on
-# other people's text encodes it as plain text (`split_special_tokens=True`) and puts the marks around it itself, as ids.
+# other people's text encodes it as plain text (`split_special_tokens=True`) and puts the marks around it itself, as ids. The chat template alone does not protect you: it pastes texts together.
 #
 # ### What a token costs, and whom
 #
-# You pay a language model by the token, and its window is measured in tokens. The next picture cuts the same four everyday sentences,
-# in fifteen languages, with SmolLM2's tokenizer.
+# You pay a language model by the token, and its window (how much text it can read at once) is measured in tokens. So the choice of the text
+# that a tokenizer learns from is a choice about people. The next picture cuts the same four everyday sentences, in fifteen languages, with SmolLM2's tokenizer.
 #
 # **Predict before you run.** How many times as many tokens as English does the most expensive language need?
 
@@ -350,6 +353,8 @@ plots.token_strip(lm.tokens(texts.NUMBERS["commas"]))
 # %% [markdown]
 # SmolLM2 cuts every digit off by itself. Others keep groups of up to three, and then it matters from which end they are counted:
 # Singh and Strouse 2024 (arXiv:2402.14903) find that GPT-3.5 and GPT-4 add better when commas force the groups to start from the right.
+#
+# *A good place to stop and come back to: the first half ends here. From now on the tokenizer is done, and you need nothing of it but the ids.*
 #
 # ## From numbers to vectors
 #
@@ -382,11 +387,12 @@ def embedding_lookup(table: Tensor, ids: Tensor) -> Tensor:
         · returns (..., C), with the dtype of table.
     Gradients flow from the result to the rows that were fetched; a row that was fetched twice gets the sum of both.
     Raises: IndexError if any id is below 0, or V or more.
+    Leave table and ids as they came.
 
     >>> embedding_lookup(torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), torch.tensor([2, 0, 2])).tolist()
     [[4.0, 5.0], [0.0, 1.0], [4.0, 5.0]]
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.4 (without its factor of √C).
+    Source: Vaswani et al. 2017, arXiv:1706.03762, Embeddings and Softmax (without its factor of √C).
     """
     ### BEGIN SOLUTION
     V = table.shape[0]
@@ -426,7 +432,7 @@ token_lab.lengths_of_rows(lm, [*words, "strugg"])
 
 # %% [markdown]
 # A dot product rewards length, and a few rows are very long. " strugg" is one of them: a step on the way to " struggle", " struggling" and their like. The merges need it,
-# but whole words use it up, so there is little text in which it stands alone. Such tokens have a literature of their own (Land and Bartolo 2024, arXiv:2405.05417).
+# but whole words use it up, so it probably stood alone only rarely in training. Such tokens have a literature of their own (Land and Bartolo 2024, arXiv:2405.05417).
 #
 # The *cosine* leaves lengths out and compares directions only.
 #
@@ -454,7 +460,7 @@ def cosine_neighbours(vector: Tensor, table: Tensor, k: int) -> list[tuple[int, 
     >>> [(row, round(cosine, 3)) for row, cosine in found]
     [(1, 0.6), (2, 0.0)]
 
-    Source: neighbours of word vectors by cosine as in Mikolov et al. 2013, arXiv:1301.3781, section 4.
+    Source: neighbours of word vectors by cosine as in Mikolov et al. 2013, arXiv:1301.3781.
     """
     ### BEGIN SOLUTION
     lengths = table.norm(dim=-1) * vector.norm()  # (N,)
@@ -530,7 +536,7 @@ print("dot products of neighbours:", [round(hands[t][0] * hands[t + 1][0] + hand
 # **That is the trick.** Turning both vectors by the same angle leaves their dot product as it was. So the score of a query at position $m$ and a key at position $n$ depends
 # on $m - n$ only: how far apart they are, not where they stand.
 #
-# ## Exercise: Rotary position embedding · 4 points · ★★★
+# ## Exercise: Rotary position embedding · 4 points · ★★☆
 #
 # Which two numbers make a pair? There are two conventions, and weights trained with one do not work with the other. The paper pairs neighbours, numbers $2i$ and $2i + 1$.
 # The `transformers` library, for SmolLM2 and all Llama models, pairs number $i$ with number $i + D/2$ (huggingface/transformers#25199). **We take the second,** so that your function fits the real model.
@@ -557,7 +563,7 @@ def rope(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
     >>> [[round(number, 2) for number in row] for row in rope(x, torch.tensor([0, 1])).tolist()]
     [[1.0, 0.0, 0.0, 0.0], [0.54, 0.0, 0.84, 0.0]]
 
-    Source: Su et al. 2021, arXiv:2104.09864, equations 15 and 34, with the pairs ordered as in the transformers library.
+    Source: Su et al. 2021, arXiv:2104.09864, with the pairs ordered as in the transformers library.
     """
     ### BEGIN SOLUTION
     T, D = x.shape[-2:]
@@ -586,7 +592,7 @@ turn = yours_or_ours("rope", globals(), token_lab.rope, exercise="rope")
 token_lab.scores_by_position(turn, n=32, seed=0)
 
 # %% [markdown]
-# **What it means in the real model.** The next cell puts your function into every layer of SmolLM2, in place of its own, and measures the *perplexity* on a short news report:
+# **What it means in the real model.** The next cell puts your function into every layer of SmolLM2, in place of its own, and measures the *perplexity* on a short news report. You know it from the last lesson:
 # between how many equally likely tokens the model hesitates, on average. (Tokens differ between tokenizers: to compare models that do not share one, count bits per byte of text.)
 # Then three experiments: all positions shifted by 1000, every token at position 0, and neighbours paired as in the paper.
 # **Predict before you run:** which of the four leave the model as good as it was?
@@ -599,6 +605,29 @@ token_lab.positions_swapped(lm, turn, texts.NEWS)
 # loses most of what it knows, although every shape fits and nothing raises an error. It was trained with RoPE and relies on it; this says nothing about a model that was trained without.
 # And that is why the convention stands in the docstring.
 #
+# ## From memory
+#
+# Answer aloud or on paper, then open.
+#
+# <details><summary>1. You know the merges b c (rank 0) and a b (rank 1). Which tokens does "abcab" become, and why is "ab", "c", "ab" wrong, although it decodes to the same text?</summary>
+#
+# "a", "bc", "ab". Rank decides: b c was learned first and uses up the first b. The model was trained on text that was cut this way; other cuts are strange to it.
+# </details>
+#
+# <details><summary>2. Why does decode return bytes, and when do you turn them into text?</summary>
+#
+# A token may hold only a part of a character, for example half an emoji. Join the bytes of all tokens first, then turn the whole into text, once.
+# </details>
+#
+# <details><summary>3. Under RoPE, a query at position 1005 meets a key at position 1000. At which other positions would they get the same score? And at which without RoPE?</summary>
+#
+# Wherever the query stands five places behind the key, for example at 5 and 0: turning both by the same angle leaves their dot product as it was.
+# Without RoPE the score is the same at all positions, so it says nothing about them.
+# </details>
+#
+# Now the model has vectors that say what each token is and where it stands. In the next lesson, attention, they begin to read each other.
+
+# %% [markdown]
 # ## What to keep
 #
 # - A tokenizer starts from bytes, so nothing is unknown to it; merges, learned in order, make sequences short. Rank decides, when a text is cut.

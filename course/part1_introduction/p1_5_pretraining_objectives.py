@@ -1,11 +1,14 @@
 # %% [markdown]
 # # Pretraining objectives: what a model is asked
 #
+# Lesson 4 built the part that reads, attention, and the mask that says who may read whom. This lesson is about the question that such a network is trained on.
+#
 # Nobody labels the text that a language model learns from. The text labels itself: hide a piece of it, ask for that piece, and the answer is known.
 # What is hidden, and what may be read to find it, is called the *pretraining objective*.
 #
 # SmolLM2 was pretrained with the simplest one: read the beginning, say the next token.
-# You can watch it do so. Each bar is the model's *surprise* at a token it had to predict: $-\log p$ of that token, in nats.
+# You can watch it do so. Each bar is the model's *surprise* at a token that it had to predict. You know surprise from lesson 1, in bits;
+# losses are in nats, $-\log p$ with the natural logarithm, and each factor of ten in probability costs the same 2.3 nats more.
 
 # %% demo
 from handbook import load_lm
@@ -25,17 +28,6 @@ surprise_bars(lm.tokens(text)[1:], lm.token_nll(text))
 #
 # Pretraining does nothing but lower such bars. The smallest SmolLM2 did it over two trillion tokens ([model card](https://huggingface.co/HuggingFaceTB/SmolLM2-135M)).
 # Facts, grammar and style are learnt because each of them lowers some bars. (The version you run was tuned to follow instructions afterwards: lesson 1.6 is about that step.)
-#
-# ## Surprise in numbers
-
-# %%
-import math
-
-for p in (1.0, 0.5, 0.1, 0.001):
-    print(f"the right token had probability {p:5}: surprise {math.log(1 / p):.2f} nats")
-
-# %% [markdown]
-# A token that was certain costs nothing, and each factor of ten in probability costs the same 2.3 nats more.
 #
 # ## One text, three questions
 #
@@ -66,7 +58,7 @@ for t in range(len(row) - 1):
 
 # %% [markdown]
 # Rows of one batch have different lengths, and short ones are filled up with padding. Nobody should learn to say padding.
-# PyTorch's cross-entropy leaves out targets of −100, so that is what the target becomes wherever the next token is padding.
+# PyTorch's *cross-entropy* (the mean surprise at the targets, worked out from the logits) leaves out targets of −100, so that is what the target becomes wherever the next token is padding.
 #
 # **Predict before you run.** A slice of a tensor is a *view*: it shares its memory with the tensor. What do the two lines below print?
 
@@ -83,6 +75,8 @@ print("ids    ", ids.tolist())
 # The padding in `ids` is gone too: the next reader of this row would meet a token with the number −100. Keep this in mind.
 #
 # ## Exercise: A causal batch · 2 points · ★☆☆
+#
+# Here and below, tests of the arguments that are not the point of the exercise are given. Leave them where they are and write what follows.
 
 # %% exercise="objective-causal-batch"
 import torch
@@ -96,17 +90,17 @@ def causal_lm_batch(ids: Tensor, pad_id: int | None = None) -> tuple[Tensor, Ten
     The inputs are all tokens but the last of each row. The target at position t is the token at t + 1 of the same row.
     Where that token is `pad_id`, the target is -100, which PyTorch's cross-entropy leaves out. Any id can be pad_id, 0 too;
         with None every target counts. The inputs keep their padding.
-    Raises: ValueError if T < 2.
+    Raises: ValueError if T < 2 (this test is given).
     Leave ids as it came.
 
     >>> causal_lm_batch(torch.tensor([[5, 8, 3, 0]]), pad_id=0)
     (tensor([[5, 8, 3]]), tensor([[   8,    3, -100]]))
 
-    Source: Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", equation 1.
+    Source: Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training".
     """
-    ### BEGIN SOLUTION
     if ids.shape[-1] < 2:
         raise ValueError(f"a row of {ids.shape[-1]} token has nothing to predict")
+    ### BEGIN SOLUTION
     inputs, targets = ids[..., :-1], ids[..., 1:].clone()  # (..., T) -> twice (..., T - 1)
     if pad_id is not None:
         targets[targets == pad_id] = -100
@@ -154,6 +148,7 @@ print("mean over the ten tokens", (9 * 1.0 + 1 * 5.0) / 10)
 # ## Exercise: The causal loss · 3 points · ★★☆
 #
 # This function gets the ids unshifted, so the shift is yours to make.
+# Training asks the loss for its *gradient* (which way to change each weight) by `loss.backward()`. So compute it from the logits with tensor operations, all the way.
 
 # %% exercise="objective-causal-loss"
 import torch
@@ -169,16 +164,17 @@ def causal_lm_loss(logits: Tensor, ids: Tensor, ignore_index: int = -100) -> Ten
     A token equal to `ignore_index` is not predicted: it counts neither in the sum nor in the number you divide by.
         All other tokens weigh the same, whatever their row. If none is left, the loss is 0, and so is its gradient.
     The result is finite also for logits of ten thousand.
-    Raises: ValueError if logits and ids differ in B or in T.
+    Raises: ValueError if logits and ids differ in B or in T (this test is given).
+    Leave logits and ids as they came.
 
     >>> causal_lm_loss(torch.zeros(1, 4, 3), torch.tensor([[0, 2, 1, -100]]))   # log 3, from two tokens
     tensor(1.0986)
 
-    Source: Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", equation 1.
+    Source: Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training".
     """
-    ### BEGIN SOLUTION
     if logits.shape[:2] != ids.shape:
         raise ValueError(f"logits {tuple(logits.shape)} and ids {tuple(ids.shape)} do not fit together")
+    ### BEGIN SOLUTION
     scores, targets = logits[:, :-1], ids[:, 1:]  # (B, T - 1, V) and (B, T - 1): position t speaks about token t + 1
     counted = targets != ignore_index
     log_probs = torch.log_softmax(scores, dim=-1)[counted]  # (N, V): only what counts
@@ -209,14 +205,14 @@ with torch.no_grad():
 print(f"your loss {loss_of(out.logits, labels).item():.5f} · Transformers' loss {out.loss.item():.5f}")
 
 # %% [markdown]
-# ## Perplexity: the loss as a number of choices
+# ## Perplexity of many batches
 #
-# 2.3 nats says little to most people. Its exponential does: $e^{2.3} \approx 10$, as if the model hesitated between ten equally likely tokens at every step.
-# This is the *perplexity*: $\exp$ of the mean surprise. It was proposed for speech recognition in 1977.
-#
-# A test set is never one batch, so you get a mean and a count per batch and must put them together. SmolLM2 reads one long dull text and one short strange one:
+# You met perplexity in lesson 2: the exponential of the mean surprise, the number of equally likely tokens that the model hesitates between.
+# New here: a test set is never one batch. You get a mean and a count per batch and must put them together. SmolLM2 reads one long dull text and one short strange one:
 
 # %% demo
+import math
+
 texts = ["One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve, thirteen, fourteen.", "Cheese sings blue."]
 token_nll = [lm.loss(t) for t in texts]
 counts = [len(lm.token_nll(t)) for t in texts]
@@ -235,6 +231,8 @@ print(f"perplexity of all tokens        {together:9.1f}")
 # The average of perplexities is ruled by its largest part, here a handful of tokens. It also changes when you cut the same text into other batches, and then no two people can compare results.
 #
 # ## Exercise: Perplexity over batches · 2 points · ★☆☆
+#
+# In lesson 2 you computed the perplexity of one text from its probabilities. This time the surprise is given, and putting batches together is the task: unequal ones, empty ones, impossible tokens.
 
 # %% exercise="objective-perplexity"
 import math
@@ -247,16 +245,17 @@ def perplexity(token_nll: list[float], counts: list[int]) -> float:
     Returns: exp of the mean surprise over all tokens, each token weighing the same, so that batching makes no difference; 1 or more.
     A batch of 0 tokens is left out, whatever its mean (which is NaN as a rule). An infinite mean of a batch with tokens
         makes the perplexity infinite.
-    Raises: ValueError if the lists differ in length, a count is negative, or there are no tokens at all.
+    Raises: ValueError if the lists differ in length or a count is negative (these tests are given), or if there are no tokens at all.
+    Leave both lists as they came, and do not round.
 
     >>> round(perplexity([math.log(2), math.log(16)], [3, 1]), 4)     # 2 · 2 · 2 · 16 = 128, and its fourth root
     3.3636
 
     Source: Jelinek et al. 1977, "Perplexity - a measure of the difficulty of speech recognition tasks", doi:10.1121/1.2016299.
     """
-    ### BEGIN SOLUTION
     if len(token_nll) != len(counts) or any(count < 0 for count in counts):
         raise ValueError(f"{len(token_nll)} means and counts {counts} do not fit together")
+    ### BEGIN SOLUTION
     scored = [(nll, count) for nll, count in zip(token_nll, counts, strict=False) if count > 0]
     if not scored:
         raise ValueError("there are no tokens")
@@ -273,13 +272,23 @@ def perplexity(token_nll: list[float], counts: list[int]) -> float:
 # %% [markdown]
 # **What it means in the real model.** A perplexity belongs to a tokenizer: fewer, longer tokens cost more each. Compare it only between models that cut the text in the same way.
 #
+# To compare across tokenizers the field uses *bits per byte*: all the surprise of a text, in bits, divided by its length in bytes (Gao et al. 2020, The Pile, arXiv:2101.00027).
+# However a model cuts a text, its bytes stay the same. (The first token is read here and not predicted, so its bytes don't count.)
+
+# %% demo
+for t, nll, n in zip(texts, token_nll, counts, strict=True):
+    print(f"{nll * n / math.log(2) / len(t.removeprefix(lm.tokens(t)[0]).encode()):5.2f} bits a byte · {t[:30]}")
+
+# %% [markdown]
+# *A good place for a break: the causal model is done, and the other two begin here.*
+#
 # ## The masked batch
 #
 # A causal model reads from one side only. BERT reads from both, so it can't be asked for the next token: it would see it.
 # Instead some tokens are *chosen*, about 15 %, and the model must name the original of each.
 #
 # If every chosen token became `[MASK]`, the model would learn one thing that is useless later: look at the text only when you see `[MASK]`. Real text has none.
-# So the chosen tokens have three fates (Devlin et al. 2019, section 3.1):
+# So the chosen tokens have three fates (Devlin et al. 2019, arXiv:1810.04805):
 #
 # | chance | the model reads | so it must |
 # |---|---|---|
@@ -320,9 +329,7 @@ import torch
 from torch import Tensor
 
 
-def mlm_batch(
-    ids: Tensor, rng: torch.Generator, p: float, mask_id: int, vocab_size: int, special_ids: Collection[int]
-) -> tuple[Tensor, Tensor]:
+def mlm_batch(ids: Tensor, rng: torch.Generator, p: float, mask_id: int, vocab_size: int, special_ids: Collection[int]) -> tuple[Tensor, Tensor]:
     """Hide some tokens and keep the originals as labels, as BERT does.
 
     Shapes: ids (B, T), int64 · returns (inputs, labels), two new tensors, (B, T), int64.
@@ -331,19 +338,20 @@ def mlm_batch(
     labels: the original id where a token was chosen, -100 everywhere else.
     inputs: a chosen token becomes, by a second draw of its own, mask_id with chance 0.8, a random id with chance 0.1, and stays as it is
         with chance 0.1. Tokens that were not chosen stay. A random id is uniform over 0 ... vocab_size - 1, a new draw for each token;
-        it may happen to be the original or a special id.
-    rng: a torch.Generator, the only source of randomness. Equal states give equal batches; each call goes on drawing from it.
-    Raises: ValueError if p is not in 0 ... 1.
+        it may happen to be the original, mask_id or a special id.
+    rng: a torch.Generator, the only source of randomness: torch's global generator is neither used nor seeded.
+        Equal states give equal batches; each call goes on drawing from it.
+    Raises: ValueError if p is not in 0 ... 1 (this test is given).
     Leave ids as it came.
 
     >>> mlm_batch(torch.tensor([[1, 7, 8, 2]]), torch.Generator().manual_seed(0), 1.0, mask_id=4, vocab_size=30, special_ids=[1, 2])[1]
     tensor([[-100,    7,    8, -100]])
 
-    Source: Devlin et al. 2019, arXiv:1810.04805, section 3.1, task 1.
+    Source: Devlin et al. 2019, arXiv:1810.04805: the masked language model.
     """
-    ### BEGIN SOLUTION
     if not 0 <= p <= 1:
         raise ValueError(f"p is {p}; a chance lies in 0 ... 1")
+    ### BEGIN SOLUTION
     special = torch.isin(ids, torch.tensor(list(special_ids), dtype=ids.dtype))
     draw = torch.rand(ids.shape, generator=rng)
     chosen = (draw < p) & ~special
@@ -357,7 +365,8 @@ def mlm_batch(
 
 
 # %% [markdown]
-# **What you should see.** With p = 1 every ordinary token has a label, and the special tokens 1 and 2 have −100. The check counts the fates over many tokens; it allows for chance.
+# **What you should see.** With p = 1 every ordinary token has a label, and the special tokens 1 and 2 have −100.
+# The chances are chances, not quotas: of ten tokens, now none is chosen and now three are. The check counts over many tokens and allows for luck: a right answer fails it less than once in a million runs.
 
 # %% check="objective-masked-batch"
 
@@ -389,7 +398,7 @@ print("targets: <X> cat sat <Y> old <Z>")
 # Two details matter. Every span has a sentinel of its own: with one sentinel for all, the model could not tell which gap it is filling.
 # And the target ends with one more sentinel, here `<Z>`, which says: the last span is over.
 #
-# **Predict before you run.** The final T5 models hide 15 % of the tokens, in spans of 3 on average (Raffel et al. 2020, section 3.7). Of a text of 1,000 tokens, how many tokens are in the inputs, and how many in the targets?
+# **Predict before you run.** The final T5 models hide 15 % of the tokens, in spans of 3 on average (Raffel et al. 2020, arXiv:1910.10683). Of a text of 1,000 tokens, how many tokens are in the inputs, and how many in the targets?
 
 # %%
 hidden, spans = 150, 150 // 3
@@ -399,6 +408,7 @@ print("inputs ", 1000 - hidden + spans, "· targets", hidden + spans + 1)
 # The target is a fifth of the text: short, and so cheap to train on.
 #
 # ## Exercise: Spans and sentinels · 3 points · ★★☆
+
 
 # %% exercise="objective-t5-spans"
 def t5_spans(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int]) -> tuple[list[int], list[int]]:
@@ -411,7 +421,7 @@ def t5_spans(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int])
         targets: for each span, in the order of the text, its sentinel and its tokens; at the end the next unused sentinel.
         Without spans the inputs are the text, and the targets [sentinels[0]].
     Raises: ValueError if a span does not start before its end or reaches outside the text (a negative start too), if spans overlap,
-        or if there are fewer than len(spans) + 1 sentinels.
+        or if there are fewer than len(spans) + 1 sentinels (these tests are given).
     Leave the arguments as they came.
 
     >>> t5_spans([11, 12, 13, 14, 15, 16], [(1, 3), (4, 5)], [99, 98, 97])
@@ -419,16 +429,19 @@ def t5_spans(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int])
 
     Source: Raffel et al. 2020, arXiv:1910.10683, section 3.1.4 and figure 2.
     """
-    ### BEGIN SOLUTION
     if len(sentinels) < len(spans) + 1:
         raise ValueError(f"{len(spans)} spans need {len(spans) + 1} sentinels; there are {len(sentinels)}")
+    if not all(0 <= start < end <= len(ids) for start, end in spans):
+        raise ValueError(f"one of the spans {spans} is empty or leaves the text of {len(ids)} tokens")
+    hidden = [position for start, end in spans for position in range(start, end)]
+    if len(set(hidden)) < len(hidden):
+        raise ValueError(f"two of the spans {spans} overlap")
+    ### BEGIN SOLUTION
     spans = sorted(spans)
     inputs: list[int] = []
     targets: list[int] = []
     at = 0  # where the last span ended
     for (start, end), sentinel in zip(spans, sentinels, strict=False):
-        if start < at or start >= end or end > len(ids):
-            raise ValueError(f"span ({start}, {end}) is empty, overlaps another or leaves the text of {len(ids)} tokens")
         inputs += [*ids[at:start], sentinel]
         targets += [sentinel, *ids[start:end]]
         at = end
@@ -539,12 +552,12 @@ new = StoryWords.from_grammar(300, seed=9, words=stories.words)
 places = new.places()
 left = [chance_reading_left(networks["causal"], new.ids, place) for place in places.values()]
 both = [chance_reading_all(networks["masked"], new.ids, place, new.mask_id) for place in places.values()]
-plots.bars(list(places), {"causal: reads the left side": left, "masked: reads both sides": both},
-           title="Who finds the hidden word", xlabel="mean probability of the right word", ylabel="hidden word")
+found = {"causal: reads the left side": left, "masked: reads both sides": both}
+plots.bars(list(places), found, title="Who finds the hidden word", xlabel="mean probability of the right word", ylabel="hidden word")
 
 # %% [markdown]
 # - *was or were* depends on words that come after it. The causal network can only go by how common each is; the masked one reads the answer off the next word.
-# - The trait, one of eight, shows only in the plot that follows. The causal network is stuck at one in eight for ever, however long you train it. The masked one does better, and is not finished learning.
+# - The trait, one of eight, shows only in the plot that follows. All that the left side betrays is *honest*, by the *an* before it. Otherwise the causal network must guess: one in five on average, however long you train it. The masked one does better, and is not finished learning.
 # - *he, she or they* depends on the name before it. Both can see it, and the causal network has had far more questions about it.
 #
 # The causal network has another gift. It can write: say a word, read it back, say the next. That is its training objective, run as a loop.
@@ -571,9 +584,9 @@ print("spans says: ", new.text(torch.tensor(filled)), "\noriginal:   ", new.text
 # | questions in a text of 1,000 tokens | 999 | about 150 | about 150, and the sentinels |
 # | sees the right side of a gap | no | yes | yes |
 # | writes text | yes, as trained | no | yes, into the gaps |
-# | used for | chat, code, writing | search, classification, tagging | translation, summaries |
+# | used for (as of 2025) | chat, code, writing | search, classification, tagging | translation, summaries |
 #
-# Causal models carry today's assistants: nearly every token is a question, and using the model is the same act as training it. Encoders read both sides and still serve where a text must be understood once and written never.
+# Causal models carry the assistants of 2025: nearly every token is a question, and using the model is the same act as training it. Encoders read both sides and serve where a text must be understood once and written never.
 # The borders are not fixed: a causal model learns to fill gaps when the middle of some texts is moved to their end (Bavarian et al. 2022), and UL2 trains one model with a mixture of objectives (Tay et al. 2022).
 #
 # ## Recap
@@ -586,11 +599,32 @@ print("spans says: ", new.text(torch.tensor(filled)), "\noriginal:   ", new.text
 # - Spans: one sentinel for each gap, and one to end the target.
 # - Losses of different objectives answer different questions. Do not compare them.
 #
+# ## From memory
+#
+# Answer aloud or on paper, then open.
+#
+# <details><summary>1. A row has 6 tokens, and the last 2 are padding. How many targets of the causal batch count, and by what is the loss divided?</summary>
+#
+# Three: the second, third and fourth token, each asked of the position before it. The sum is divided by 3, not by 5 positions and not by the number of rows.
+# </details>
+#
+# <details><summary>2. A chosen token looks just as it did before. Does it have a label, and why does BERT's recipe want such tokens?</summary>
+#
+# Yes: a label depends on the choice alone. So the model must give an account of normal tokens too, and not only where it sees `[MASK]`.
+# </details>
+#
+# <details><summary>3. A causal model ends at a loss of 1.5 nats a token, a masked one at 0.9. Which has learnt more?</summary>
+#
+# That can't be told. They answer different questions: one reads only the left side, the other both. Compare each with itself, or both at one task.
+# </details>
+#
+# **Next.** A pretrained network has learnt to answer the question that the text asks of itself. In lesson 6 you ask it a question of your own, with few labels: a head, what to freeze, and when to stop.
+#
 # ## Further reading
 #
 # - Radford et al. 2018, [Improving Language Understanding by Generative Pre-Training](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf): the causal objective, and what it is good for afterwards.
-# - Devlin et al. 2019, [BERT](https://arxiv.org/abs/1810.04805), arXiv:1810.04805: section 3.1 for the masked objective.
-# - Raffel et al. 2020, [T5](https://arxiv.org/abs/1910.10683), arXiv:1910.10683: section 3 compares objectives, mask shapes and span lengths one at a time.
+# - Devlin et al. 2019, [BERT](https://arxiv.org/abs/1810.04805), arXiv:1810.04805: the masked objective.
+# - Raffel et al. 2020, [T5](https://arxiv.org/abs/1910.10683), arXiv:1910.10683: compares objectives, mask shapes and span lengths one at a time.
 # - Wettig et al. 2023, [Should You Mask 15 % in Masked Language Modeling?](https://arxiv.org/abs/2202.08005), arXiv:2202.08005: more is better for larger models; revisits 80-10-10.
 # - Bavarian et al. 2022, [Efficient Training of Language Models to Fill in the Middle](https://arxiv.org/abs/2207.14255), arXiv:2207.14255.
 # - Tay et al. 2022, [UL2: Unifying Language Learning Paradigms](https://arxiv.org/abs/2205.05131), arXiv:2205.05131.

@@ -1,7 +1,7 @@
 """Checks for p1_1_what_are_llms.
 
-Definitions: Hinton et al. 2015, arXiv:1503.02531, equation 1 (temperature) · Fan et al. 2018, arXiv:1805.04833
-(top-k) · Holtzman et al. 2019, arXiv:1904.09751, section 3.1 (top-p). The oracles work on plain Python numbers.
+Definitions: Hinton et al. 2015, arXiv:1503.02531 (temperature) · Fan et al. 2018, arXiv:1805.04833
+(top-k) · Holtzman et al. 2019, arXiv:1904.09751 (top-p). The oracles work on plain Python numbers.
 """
 
 import itertools
@@ -15,14 +15,21 @@ from grader.judge import Exercise, core, expect
 from grader.judge.show import show
 
 INF = float("inf")
-SHAPES = [(4,), (4, 7), (2, 3, 6)]  # no two batch axes alike; the card shows a row of four in full
-SHAPE_NAMES = ["one row", "a batch", "two batch axes"]
+SHAPES = [(4,), (4, 7), (2, 3, 6), (1, 4), (2, 1, 3, 5)]  # no two axes alike; the card shows a row of four in full
+SHAPE_NAMES = ["one row", "a batch", "two batch axes", "a batch of one row", "three batch axes"]
 
 
 def row_by_row(function, logits):
     """Apply a function of one list of numbers to every row of the last axis."""
     rows = [function(row) for row in logits.double().reshape(-1, logits.shape[-1]).tolist()]
     return torch.tensor(rows).reshape(logits.shape)
+
+
+def with_ruled_out(logits):
+    """The same scores, two of them -inf and two equal: what an answer may want to tidy up in place."""
+    logits = logits.clone()
+    logits[0, 1], logits[-1, 0], logits[0, 2] = -INF, -INF, logits[0, 3]
+    return logits
 
 
 def expect_untouched(submission, function, logits, *rest):
@@ -51,7 +58,7 @@ def expect_filtered(got, want, why=""):
                 first = wrong.nonzero()[0].tolist()
                 score = f"{int(wrong.sum())} scores are wrong: the first, at {first}," if wrong.sum() > 1 else f"the score at {first}"
                 raise expect.Mismatch(sentence.format(score), got=show(got), want=show(want), why=why)
-    expect.close(got, want, why=why)
+    expect.close(got, want, atol=1e-6, rtol=1e-6, why=why)  # what stays keeps its score
 
 
 # ---------------------------------------------------------------------------------------------- temperature
@@ -79,6 +86,7 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
         )
         ruled_out, kept = torch.tensor([1.0, -INF, 0.0]), submission.keep(x)
         nearly_tied, close = torch.tensor([4.0, 4.0 - 2e-6]), torch.tensor([0.003, 0.002, 0.0])
+        warm = f(ruled_out, 2.0)
         return (
             f(x, 1.0),
             f(x, 0.5),
@@ -87,11 +95,15 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
             f(far_apart, 0.001),
             f(far_apart, 1.0),
             f(tied, 0),
-            f(ruled_out, 2.0),
+            warm,
+            (warm == 0).tolist() if isinstance(warm, torch.Tensor) else None,
             f(ruled_out, 0),
             f(x, 1e6),
             f(x, -1.0),
+            f(x, -0.001),
             f(x.reshape(1, 2, 3), 0.7),
+            f(x, 0.0),
+            f(1e4 * x, 1e6),
             f(nearly_tied, 0),
             f(close, 0.001),
             f(ruled_out, 1e6),
@@ -101,7 +113,7 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
     @pytest.mark.parametrize("shape", SHAPES, ids=SHAPE_NAMES)
     def test_divides_the_scores_before_the_softmax(self, submission, rng, dice, shape):
         """Each probability is what the formula says, at temperatures around 1."""
-        for temperature in (1.0, 1.0, round(dice.uniform(0.3, 0.8), 2), round(dice.uniform(1.5, 4.0), 2)):
+        for temperature in (1.0, 1, 2, round(dice.uniform(0.3, 0.8), 2), round(dice.uniform(1.5, 4.0), 2)):
             logits = (12 * torch.randn(shape, generator=rng)).round() / 4  # quarters: short to read on a card
             got = submission.next_token_distribution(logits, temperature)
             expect.close(
@@ -113,12 +125,17 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
 
     def test_a_low_temperature_leaves_the_best_alone(self, submission, rng):
         """At a temperature of 0.001 the best token has probability 1, and nothing overflows."""
-        logits = 100 * torch.randn(4, 6, generator=rng)
-        logits.scatter_(-1, logits.argmax(-1, keepdim=True), 400 + 50 * torch.rand(4, 1, generator=rng))
+        logits = (100 * torch.randn(4, 6, generator=rng)).clamp(-350, 350)
+        logits[1] = (40 * logits[1]).clamp(min=-10_000)  # scores of any size that the docstring allows
+        peaks = torch.tensor([[410.0], [9_900.0], [430.0], [440.0]]) + 20 * torch.rand(4, 1, generator=rng)
+        logits.scatter_(-1, logits.argmax(-1, keepdim=True), peaks)
+        logits[1, (logits[1].argmax() + 1) % 6] = 9_000.0
         expect.close(
             submission.next_token_distribution(logits, 0.001),
             row_by_row(lambda row: softened(row, 0), logits),
-            why="exp of a large number is infinite: take each row's largest score away first, or use torch.softmax",
+            atol=5e-7,
+            rtol=0,  # e^0 / e^0 is 1 to the last digit
+            why="exp of a large number is infinite: take each row's largest score away first, or use torch.softmax; and add nothing to the sum below the line",
         )
 
     def test_a_low_temperature_is_used_as_it_is(self, submission, dice):
@@ -152,22 +169,34 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
             why="a high temperature flattens; do you multiply by it?",
         )
 
+    def test_a_high_temperature_is_used_as_it_is(self, submission, dice):
+        """At 100,000 and more, scores that are thousands apart still differ a little in probability."""
+        row = [10_000.0, 4_000.0, 0.0, -10_000.0]
+        dice.shuffle(row)
+        for temperature in (1e5, 1e6):
+            expect.close(
+                submission.next_token_distribution(torch.tensor(row), temperature),
+                torch.tensor(softened(row, temperature)),
+                why="a high temperature is a temperature like any other: divide by it, and put no other number in its place",
+            )
+
     def test_temperature_zero_is_the_limit(self, submission, rng, dice):
         """At 0 the highest score of each row gets everything, and scores that tie for it share equally."""
         logits = torch.randn(3, 6, generator=rng)
         logits[1, dice.sample(range(6), 3)] = 4.0
         logits[2] = -7.0
-        expect.close(
-            submission.next_token_distribution(logits, 0),
-            row_by_row(lambda row: softened(row, 0), logits),
-            why="the limit of the softmax gives tied scores equal shares, in each row by itself; dividing by 0 gives NaN",
-        )
-        nearly = torch.tensor([4.0, 4.0 - 2e-6, 1.0])  # the first two are different float32 numbers
-        expect.close(
-            submission.next_token_distribution(nearly, 0),
-            torch.tensor([1.0, 0.0, 0.0]),
-            why="the scores here are 4, 4 - 0.000002 and 1: only equal scores tie, so ask for == and not for nearly equal",
-        )
+        for scores, zero in ((logits, 0), (logits[None].flip(-1), 0.0), (logits[1], 0.0), (logits[:1], 0), (logits[:, None], 0)):
+            expect.close(
+                submission.next_token_distribution(scores, zero),
+                row_by_row(lambda row: softened(row, 0), scores),
+                why="the limit of the softmax gives tied scores equal shares, in each row by itself; dividing by 0 or 0.0 gives NaN",
+            )
+        for gap in (2e-6, 2.4e-7):  # the second is one step of float32
+            expect.close(
+                submission.next_token_distribution(torch.tensor([4.0, 4.0 - gap, 1.0]), 0),
+                torch.tensor([1.0, 0.0, 0.0]),
+                why=f"the scores here are 4, {4 - gap} and 1: only equal scores tie, so ask for == and not for nearly equal",
+            )
 
     def test_ruled_out_tokens_get_nothing(self, submission, rng, dice):
         """A score of -inf has probability 0, and the others share the rest, at every temperature, 0 included."""
@@ -180,15 +209,23 @@ class TestNextTokenDistribution(Exercise, id="sampling-next-token-distribution")
                 row_by_row(lambda row, T=temperature: softened(row, T), logits),
                 why="e to the power of -inf is 0 by itself: put no other number in the place of -inf",
             )
+            expect.true(
+                bool((got[logits == -INF] == 0).all()),
+                f"at a temperature of {temperature} a score of -inf has a probability that is small, but not 0",
+                got=got,
+                why="a token that is ruled out can never be drawn: add nothing to a probability, and give no exponent a lower end",
+            )
 
     def test_refuses_a_negative_temperature(self, submission):
-        """A negative temperature raises ValueError."""
-        expect.raises("ValueError", submission.next_token_distribution, torch.tensor([1.0, 2.0]), -0.5)
+        """A negative temperature raises ValueError, however near to 0 it is."""
+        for temperature in (-0.5, -1e-3, -1, -1e6):
+            expect.raises("ValueError", submission.next_token_distribution, torch.tensor([1.0, 2.0]), temperature)
 
     def test_leaves_the_scores_alone(self, submission, rng):
         """logits are the same after the call as before."""
         for temperature in (0.5, 0):
-            expect_untouched(submission, submission.next_token_distribution, torch.randn(2, 4, generator=rng), temperature)
+            logits = with_ruled_out(torch.randn(2, 4, generator=rng))
+            expect_untouched(submission, submission.next_token_distribution, logits, temperature)
 
 
 # ---------------------------------------------------------------------------------------------- top-k
@@ -218,6 +255,8 @@ class TestTopK(Exercise, id="sampling-top-k"):
             f(x, 1),
             f(x.flip(0), 2),
             f(torch.tensor([1.5, 1.5 - 1e-5, 2.0]), 2),
+            f(torch.tensor([-300.0, 1.0, -200.0]), 2),
+            f(torch.ones(3), 2),
             f(kept, 2),
             submission.value(kept),
             f(x, 5),
@@ -255,12 +294,26 @@ class TestTopK(Exercise, id="sampling-top-k"):
                 torch.tensor(best_k(row, k)),
                 why="compare with the k-th highest score, counted with its repeats, instead of picking k places",
             )
-        nearly = torch.tensor([1.5 - 1e-5, 2.0, 1.5])
-        expect_filtered(
-            submission.top_k_filter(nearly, 2),
-            torch.tensor([-INF, 2.0, 1.5]),
-            why="the scores here are 1.49999, 2 and 1.5: only equal scores tie, nearly equal ones do not",
-        )
+        for gap in (1e-5, 1.2e-7):  # the second is one step of float32
+            nearly = torch.tensor([1.5 - gap, 2.0, 1.5])
+            expect_filtered(
+                submission.top_k_filter(nearly, 2),
+                torch.tensor([-INF, 2.0, 1.5]),
+                why=f"the scores here are {1.5 - gap}, 2 and 1.5: only equal scores tie, nearly equal ones do not",
+            )
+        level = torch.full((2, 5), -1.25)
+        expect_filtered(submission.top_k_filter(level, 2), level, why="all five are equal: they all stay")
+
+    def test_compares_scores_however_far_apart(self, submission, dice):
+        """Scores hundreds apart have an order too, though their probabilities are all 0."""
+        row = [3.0, -200.0, -300.0, -450.0, -1000.0]
+        dice.shuffle(row)
+        for k in (1, 2, 3):
+            expect_filtered(
+                submission.top_k_filter(torch.tensor(row), k),
+                torch.tensor(best_k(row, k)),
+                why="compare the scores themselves: softmax rounds small probabilities to 0, and then they seem to tie",
+            )
 
     def test_a_large_k_keeps_everything(self, submission, rng):
         """With k equal to V or larger nothing changes."""
@@ -286,7 +339,7 @@ class TestTopK(Exercise, id="sampling-top-k"):
 
     def test_leaves_the_scores_alone(self, submission, rng):
         """logits are the same after the call as before."""
-        expect_untouched(submission, submission.top_k_filter, torch.randn(2, 6, generator=rng), 2)
+        expect_untouched(submission, submission.top_k_filter, with_ruled_out(torch.randn(2, 6, generator=rng)), 2)
 
 
 # ---------------------------------------------------------------------------------------------- top-p
@@ -327,6 +380,10 @@ class TestTopP(Exercise, id="sampling-top-p"):
             f(sure, 1.0),
             f(sure, 0.5),
             f(torch.zeros(4), 0.3),
+            f(torch.tensor([0.0, math.log(2), 0.0]), 0.5),
+            f(torch.tensor([1.5, 1.5 - 1e-5]), 0.3),
+            f(torch.tensor([9.0, 1.0, 0.0]), 0.9998),
+            f(torch.tensor([[3.0, 1.0, 0.0], [0.5, -3.0, 1.0]]), 0.7),
             f(x + 700, 0.7),
             f(x + torch.tensor([[900.0], [-900.0], [0.0]]), 0.7),
             f(torch.tensor([0.0, -INF, 1.0]), 0.9),
@@ -346,13 +403,14 @@ class TestTopP(Exercise, id="sampling-top-p"):
         shares = [ratio**i / total for i in range(size)]
         for count in (*range(1, size), 2):
             p = round(sum(shares[:count]) - shares[count - 1] / 2, 3)  # halfway through the last one: no rounding matters
-            logits = scores_of(shares, dice)
+            logits = scores_of(shares, dice, shift=dice.choice((-2.0, 3.0)))
             expect_filtered(
                 submission.top_p_filter(logits, p),
                 row_by_row(lambda row, p=p: nucleus(row, p), logits),
                 why="what counts is how much the likelier tokens hold before a token; and put back what you sorted",
             )
 
+    @core
     @pytest.mark.parametrize("shape", SHAPES[1:], ids=SHAPE_NAMES[1:])
     def test_each_row_has_its_own_nucleus(self, submission, dice, shape):
         """A sure row keeps one token while an unsure one beside it keeps many."""
@@ -368,6 +426,12 @@ class TestTopP(Exercise, id="sampling-top-p"):
                 row_by_row(lambda row, p=p: nucleus(row, p), logits),
                 why="softmax, sum and threshold belong to one row of the last axis; and p bounds a sum, not each probability",
             )
+        twice = torch.tensor([[3.0, 1.0, 0.0], [0.5, -3.0, 1.0]])
+        expect_filtered(
+            submission.top_p_filter(twice, 0.7),
+            torch.tensor([[3.0, -INF, -INF], [0.5, -INF, 1.0]]),
+            why="the score 1 stands in both rows, and only in the second is it in the nucleus: each row by itself",
+        )
 
     def test_always_keeps_the_best(self, submission, dice):
         """A tiny p keeps the best token, and so does a p that the best token reaches alone."""
@@ -381,13 +445,34 @@ class TestTopP(Exercise, id="sampling-top-p"):
 
     def test_a_p_near_one_still_cuts(self, submission, dice):
         """A p close to 1 keeps nearly everything and cuts the last of the tail."""
-        logits = scores_of([0.6, 0.2, 0.1, 0.06, 0.03, 0.008, 0.002], dice)
-        for p in (0.93, 0.975, 0.994):
+        logits = scores_of([0.6, 0.2, 0.1, 0.06, 0.03, 0.008, 0.0017, 0.00022, 0.00008], dice)
+        for p in (0.93, 0.975, 0.994, 0.9986, 0.9998, 0.99996):
             expect_filtered(
                 submission.top_p_filter(logits, p),
                 torch.tensor(nucleus(logits.tolist(), p)),
-                why="the set is complete as soon as it reaches p; only p = 1 keeps everything",
+                why="the set is complete as soon as it reaches p; until then every token stays, however unlikely",
             )
+
+    def test_p_is_used_as_it_is(self, submission, dice):
+        """A p a hundred-thousandth below what the likelier tokens hold cuts the next one; a p as much above keeps it."""
+        logits = scores_of([0.50003, 0.25001, 0.15003, 0.09993], dice)
+        for total in (0.50003, 0.75004, 0.90007):
+            for p in (total - 1e-5, total + 1e-5):
+                expect_filtered(
+                    submission.top_p_filter(logits, p),
+                    torch.tensor(nucleus(logits.tolist(), p)),
+                    why="add nothing to p, and do not round the probabilities or their sums",
+                )
+
+    def test_a_set_that_reaches_p_exactly_is_complete(self, submission, dice):
+        """If the likelier tokens hold exactly p, the next one goes."""
+        logits = [math.log(2), 0.0, 0.0]  # one half, a quarter, a quarter; in float32 log(2) is a trifle above
+        dice.shuffle(logits)
+        expect_filtered(
+            submission.top_p_filter(torch.tensor(logits), 0.5),
+            torch.tensor([z if z > 0 else -INF for z in logits]),
+            why="the best token holds 0.5, which is not less than 0.5: compare with <, not with <=",
+        )
 
     def test_equal_scores_stay_or_go_together(self, submission, dice):
         """Tokens with equal scores share one fate."""
@@ -400,6 +485,12 @@ class TestTopP(Exercise, id="sampling-top-p"):
             )
         level = torch.full((5,), 1.25)
         expect_filtered(submission.top_p_filter(level, 0.3), level, why="all five are equal: they all stay")
+        nearly = torch.tensor([1.5 - 1e-5, 0.0, 1.5])
+        expect_filtered(
+            submission.top_p_filter(nearly, 0.3),
+            torch.tensor([-INF, -INF, 1.5]),
+            why="the scores here are 1.49999, 0 and 1.5: only equal scores share one fate, nearly equal ones do not",
+        )
 
     def test_only_differences_between_scores_count(self, submission, dice):
         """A number added to all scores of a row changes nothing about who stays, and rows may lie far apart."""
@@ -415,7 +506,8 @@ class TestTopP(Exercise, id="sampling-top-p"):
     def test_p_of_one_keeps_everything(self, submission, rng):
         """With p = 1 nothing changes, not even for tokens whose probability is too small to see."""
         logits = torch.cat([torch.randn(2, 5, generator=rng), torch.tensor([[-90.0, -400.0], [60.0, -1000.0]])], dim=-1)
-        expect_filtered(submission.top_p_filter(logits, 1.0), logits, why="sums near 1 are rounded; p = 1 needs a branch of its own")
+        for p in (1.0, 1):
+            expect_filtered(submission.top_p_filter(logits, p), logits, why="sums near 1 are rounded; p = 1 needs a branch of its own")
 
     def test_what_was_ruled_out_stays_ruled_out(self, submission, dice):
         """Scores of -inf come out as -inf and hold no probability, p = 1 included."""
@@ -429,13 +521,13 @@ class TestTopP(Exercise, id="sampling-top-p"):
 
     def test_refuses_a_p_outside_its_range(self, submission):
         """p must be above 0 and at most 1; anything else raises ValueError."""
-        for p in (0.0, -0.2, 1.01):
+        for p in (0.0, -0.2, 1.001, 90):
             expect.raises("ValueError", submission.top_p_filter, torch.tensor([1.0, 2.0, 3.0]), p)
 
     def test_leaves_the_scores_alone(self, submission, rng):
         """logits are the same after the call as before."""
         for p in (0.5, 1.0):
-            expect_untouched(submission, submission.top_p_filter, torch.randn(2, 6, generator=rng), p)
+            expect_untouched(submission, submission.top_p_filter, with_ruled_out(torch.randn(2, 6, generator=rng)), p)
 
 
 def distinct_shares(size, dice):
@@ -451,16 +543,17 @@ def distinct_shares(size, dice):
 
 # ---------------------------------------------------------------------------------------------- the loop
 
-VOCABULARY = 23
+SPREAD = 50  # ids are 0, 50, … 1100: far enough for two equal ones not to be the same object
+VOCABULARY = range(0, 23 * SPREAD, SPREAD)
 
 
 def next_ids(ids, factor):
     """The best and the second-best id after a list of ids: it depends on all of them, their order and their number."""
     mixed = 0
     for index in ids:
-        mixed = (mixed * factor + int(index) + 1) % 1009
+        mixed = (mixed * factor + index // SPREAD + 1) % 1009
     best = (mixed + len(ids)) % 23
-    return best, (best + 1 + mixed % 7) % 23
+    return SPREAD * best, SPREAD * ((best + 1 + mixed % 7) % 23)
 
 
 def make_step(factor):
@@ -471,18 +564,18 @@ def make_step(factor):
             self.read, self.returned, self.odd = [], [], ""
 
         def __call__(self, ids):
-            if len(self.read) >= 60:
-                raise RuntimeError("step was called 60 times for a handful of tokens: the loop does not end")
+            if len(self.read) >= 150:
+                raise RuntimeError("step was called 150 times for fewer tokens: the loop does not end")
             if type(ids) is not list or any(type(index) is not int for index in ids):
                 self.odd = f"a {type(ids).__name__}: {ids!r:.60}"
             ids = [int(index) for index in ids]
             self.read.append(ids)
             mixed = 0
             for index in ids:
-                mixed = (mixed * factor + index + 1) % 1009
+                mixed = (mixed * factor + index // 50 + 1) % 1009
             best = (mixed + len(ids)) % 23
-            scores = torch.arange(23.0) / 100
-            scores[best], scores[(best + 1 + mixed % 7) % 23] = 9.0, 5.0
+            scores = torch.arange(1101.0) / 1000
+            scores[50 * best], scores[50 * ((best + 1 + mixed % 7) % 23)] = 9.0, 5.0
             self.returned.append(scores.tolist())
             return scores
 
@@ -494,23 +587,37 @@ def make_sampler(place):
 
     class Sampler:
         def __init__(self):
-            self.received = []
+            self.received, self.peaks = [], []
 
         def __call__(self, scores):
             self.received.append(scores.tolist())
+            self.peaks.append(max(self.received[-1]))
             return int(scores.argsort(descending=True)[place])
 
     return Sampler()
 
 
 def make_parrot():
-    """A model for the far side that always wants id 4."""
-    return lambda ids: torch.nn.functional.one_hot(torch.tensor(4), 23).float()
+    """A model for the far side that always wants id 400."""
+    return lambda ids: torch.nn.functional.one_hot(torch.tensor(400), 1101).float()
+
+
+def make_failing_step(good):
+    """A model for the far side that breaks down after some calls."""
+    calls = []
+
+    def step(ids):
+        calls.append(1)
+        if len(calls) > good:
+            raise ArithmeticError("the model broke down")
+        return torch.arange(1101.0)
+
+    return step
 
 
 def gives_back_its_argument(generate, step, sampler):
     """Far side: whether the result for no new tokens is the very list that came in."""
-    prompt = [5, 4]
+    prompt = [250, 200]
     return generate(step, prompt, 0, None, sampler) is prompt
 
 
@@ -545,7 +652,7 @@ def expect_reads(read, want):
 
 
 def prompt_from(dice, length):
-    return [dice.randrange(VOCABULARY) for _ in range(length)]
+    return [dice.choice(VOCABULARY) for _ in range(length)]
 
 
 def prompt_that_passes_by(dice, factor, *, count=5):
@@ -558,12 +665,12 @@ def prompt_that_passes_by(dice, factor, *, count=5):
             return prompt, best
 
 
-def prompt_that_reaches(dice, wanted, factor, *, after=3, within=8):
-    """A prompt without `wanted` whose continuation first has it at new token number `after` or later."""
+def prompt_that_reaches(dice, wanted, factor, *, after=3, before=7, within=8):
+    """A prompt without `wanted` whose continuation first has it at new token number `after` or later, up to `before` - 1."""
     while True:
         prompt = [index for index in prompt_from(dice, 4) if index != wanted]
         new = continued(prompt, within, None, factor)[len(prompt) :]
-        if prompt and wanted in new[:-2] and new.index(wanted) >= after - 1:
+        if prompt and wanted in new[: before - 1] and new.index(wanted) >= after - 1:
             return prompt
 
 
@@ -573,17 +680,20 @@ class TestGenerate(Exercise, id="generation-loop"):
     def probe(self, submission):
         """Ends by number, by eos, by eos 0, not by an eos in the prompt; no new tokens; and the prompt afterwards."""
         cases = [([3, 4], 4, None, 0), ([5], 6, 19, 0), ([1, 2, 3], 0, None, 0), ([5, 16], 3, 16, 0), ([16, 5], 3, 16, 0)]
-        cases += [([7, 1, 7], 3, None, 1), ([2], 8, 0, 0), ([2], 8, None, 0), ([9, 9], 1, 5, 1), ([0, 3], 8, 0, 0), ([2], 5, 12, 1)]
+        cases += [([7, 1, 7], 3, None, 1), ([2], 8, 0, 0), ([2], 8, None, 0), ([9, 9], 1, 5, 1), ([0, 3], 8, 0, 0), ([2], 5, 12, 1), ([2], 8, 20, 0)]
         seen = []
-        for prompt, count, eos_id, place in cases:
+        for places, count, eos_id, place in cases:
+            prompt, eos_id = [SPREAD * index for index in places], eos_id and SPREAD * eos_id
             step, sampler = submission.run(make_step, 31), submission.run(make_sampler, place)
             kept = submission.keep(prompt)
             result = submission.generate(step, kept, count, eos_id, sampler)
-            peaks = [max(scores) for scores in sampler.received]
+            peaks = sampler.peaks
             seen.append((result, step.read, peaks, submission.value(kept), step.odd[:7]))
         step, sampler = submission.run(make_step, 31), submission.run(make_sampler, 0)
         same = submission.run(gives_back_its_argument, submission.generate, step, sampler)
-        return seen, same, submission.generate(submission.run(make_parrot), [5], 6, None, sampler)
+        parrot, failing = submission.run(make_parrot), submission.run(make_failing_step, 2)
+        again = [submission.generate(parrot, prompt, 8, None, sampler) for prompt in ([100], [250])]
+        return seen, same, again, submission.generate(failing, [100], 3, None, sampler)
 
     @core
     def test_appends_one_token_after_the_other(self, submission, dice):
@@ -628,16 +738,20 @@ class TestGenerate(Exercise, id="generation-loop"):
                 why="softmax and filters are the sampler's business",
             )
 
-    @pytest.mark.parametrize("eos_id", [11, 0], ids=["some id", "id 0"])
+    @core
+    @pytest.mark.parametrize("eos_id", [1050, 0], ids=["some id", "id 0"])
     def test_ends_with_the_end_token(self, submission, dice, eos_id):
         """When eos_id is chosen it is kept as the last id, nothing follows, and step is not asked again."""
         factor = dice.randrange(20, 60)
         prompt = prompt_that_reaches(dice, eos_id, factor)
         want = continued(prompt, 12, eos_id, factor)
         got, read, _ = run_generate(submission, prompt, 12, eos_id, factor)
-        expect.equal(got, want, why="append the token first, then compare it with eos_id; 0 is an id like all others")
+        expect.equal(got, want, why="append the token first, then compare it with eos_id by ==, for `is` asks for the same object; 0 is an id like all others")
         expect.true(len(read) == len(want) - len(prompt), f"step was called {len(read)} times for {len(want) - len(prompt)} new tokens",
                     why="after eos_id step is not asked again")
+        prompt = prompt_that_reaches(dice, eos_id, factor, after=1, before=2)
+        got, _, _ = run_generate(submission, prompt, 5, eos_id, factor)
+        expect.equal(got, [*prompt, eos_id], why="the very first new token may be the end, like any other")
 
     def test_only_the_chosen_token_ends_it(self, submission, dice):
         """If eos_id has the best score and the sampler takes another token, the text goes on."""
@@ -657,13 +771,28 @@ class TestGenerate(Exercise, id="generation-loop"):
             expect.equal(got, continued(prompt, 3, None, factor), why="look at the new token only, not at the whole list")
 
     def test_without_an_end_token_nothing_ends_it(self, submission, dice):
-        """With eos_id=None the loop goes on to max_new_tokens, through every id, 0 and repeated ones included."""
+        """With eos_id=None, or one that is never chosen, the loop goes on to max_new_tokens, through 0 and repeated ids."""
         factor = dice.randrange(20, 60)
         prompt = prompt_that_reaches(dice, 0, factor)
         got, _, _ = run_generate(submission, prompt, 9, None, factor)
         expect.equal(got, continued(prompt, 9, None, factor), why="None is no id: nothing may end the text early")
-        got = submission.generate(submission.run(make_parrot), [4, 4], 5, None, submission.run(make_sampler, 0))
-        expect.equal(got, [4] * 7, why="this step always wants 4; a text that repeats itself goes on like any other")
+        got, _, _ = run_generate(submission, prompt, 9, 777, factor)
+        expect.equal(got, continued(prompt, 9, None, factor), why="777 is never chosen here, and no other id may end the text")
+        got = submission.generate(submission.run(make_parrot), [400, 400], 5, None, submission.run(make_sampler, 0))
+        expect.equal(got, [400] * 7, why="this step always wants 400; a text that repeats itself goes on like any other")
+
+    def test_lets_errors_through(self, submission, dice):
+        """If step raises an error, the caller sees it, and no shorter text comes back in its place."""
+        step = submission.run(make_failing_step, 2)
+        expect.raises("ArithmeticError", submission.generate, step, prompt_from(dice, 2), 5, None, submission.run(make_sampler, 0),
+                      why="catch nothing: half a text without a word of warning is worse than an error")
+
+    def test_each_call_starts_anew(self, submission, dice):
+        """The same prompt with another step gives another text: nothing is left over from an earlier call."""
+        prompt, factor = prompt_from(dice, 3), dice.randrange(20, 40)
+        for other in (factor, factor + 7, factor):
+            got, _, _ = run_generate(submission, list(prompt), 5, None, other)
+            expect.equal(got, continued(prompt, 5, None, other), why="keep nothing from one call to the next: step decides, and here it is another one")
 
     def test_no_new_tokens_are_none(self, submission, dice):
         """With max_new_tokens = 0 the prompt comes back and nothing is asked; with 1 there is one more id."""
@@ -681,7 +810,7 @@ class TestGenerate(Exercise, id="generation-loop"):
         """step gets a list of ints; the result is a new list of ints, also with max_new_tokens = 0."""
         step, sampler = submission.run(make_step, 31), submission.run(make_sampler, 0)
         same = submission.run(gives_back_its_argument, submission.generate, step, sampler)
-        submission.generate(step, [5, 4], 0, None, sampler)  # the call that the card shows
+        submission.generate(step, [250, 200], 0, None, sampler)  # the call that the card shows
         expect.true(same is False, "with max_new_tokens = 0 the caller's own list came back", why="return a copy, so that the caller may change it")
         got = submission.generate(step, prompt_from(dice, 2), 3, None, sampler)
         expect.true(not step.odd, f"step takes a list of ints, and got {step.odd}", why="hand over the list of all ids so far, as it is")
@@ -740,9 +869,13 @@ def triage(card):
     return decisions.pop() if len(decisions) == 1 else UNKNOWN
 
 
+EXTRAS = {"owner": None, "budget": 12_000, "risk": "high", "approved": True, "deadline": "", "notes": "public service"}
+
+
 def labelled(facts, title, dice):
-    """A card: facts under a title and an industry, in random order."""
-    card = {"title": title["title"], "industry": title["industry"], **facts}
+    """A card: facts under a title and an industry, with two fields that never decide, in random order."""
+    extras = dict(dice.sample(list(EXTRAS.items()), 2))
+    card = {"title": title["title"], "industry": title["industry"], **extras, **facts}
     return dict(dice.sample(list(card.items()), len(card)))
 
 
@@ -792,13 +925,14 @@ class TestTriage(Exercise, id="use-cases-triage"):
     """Exercise use-cases-triage."""
 
     def probe(self, submission):
-        """The eight cards, all full cards, cards with one gap and with many; and one card afterwards."""
+        """The sixteen cards, all full cards, cards with one gap and with many; and one card afterwards."""
         cards = [*USE_CASES, *FULL_CARDS]
         for gap, first in zip(FIELDS, range(6), strict=True):
             cards += [{field: value for field, value in full.items() if field != gap} for full in FULL_CARDS[first::11]]
             cards += [{**full, gap: None} for full in FULL_CARDS[first::13]]
         calm = {"personal_data": False, "runs_on": "own servers", "harm": "low", "final_say": "person"}
         calm |= {"exact_rule": False, "checkable": True}
+        cards += [{**calm, "owner": None}]
         cards += [{"title": "Letters", "industry": name, **calm} for name in ("healthcare", "finance", "support", "law")]
         cards += [{}, {"personal_data": True, "runs_on": "public service"}, {"harm": "high", "final_say": "model"}]
         cards += [*only_together(), {"exact_rule": True}, {"harm": "low", "personal_data": False, "exact_rule": True}]
@@ -847,10 +981,11 @@ class TestTriage(Exercise, id="use-cases-triage"):
         )
 
     def test_the_title_never_decides(self, submission, dice):
-        """The same facts get the same decision under every title and in every industry, or with no title at all."""
+        """The same facts get the same decision under every title, in every industry, with any other field or none."""
         for facts in dice.sample(FULL_CARDS, 6):
             cards = [labelled(facts, title, dice) for title in USE_CASES]
-            expect_decisions(submission, [*cards, facts], "decide from the six fields; words in the title prove nothing")
+            cards += [{**facts, name: value} for name, value in EXTRAS.items()]
+            expect_decisions(submission, [*cards, facts], "decide from the six fields; words in the title and other fields prove nothing")
 
     def test_asks_when_a_deciding_fact_is_missing(self, submission, dice):
         """If the unknown fields could change the decision, it is "insufficient information"."""
@@ -887,7 +1022,8 @@ class TestTriage(Exercise, id="use-cases-triage"):
 
     def test_leaves_the_card_alone(self, submission, dice):
         """The card is the same after the call as before."""
-        card = labelled(with_gaps(dice.choice(FULL_CARDS), ["harm", "checkable"], dice), USE_CASES[0], dice)
+        facts = {**dice.choice(FULL_CARDS), "harm": None, "final_say": None}
+        card = labelled({field: value for field, value in facts.items() if field != "checkable"}, USE_CASES[0], dice)
         kept = submission.keep(card)
         decision = submission.triage_use_case(kept)
         expect.true(isinstance(decision, str), "the result must be one of the five decisions, a str", got=decision)
@@ -895,3 +1031,4 @@ class TestTriage(Exercise, id="use-cases-triage"):
         changed = [field for field in {**card, **after} if field not in card or field not in after or card[field] != after[field]]
         expect.true(not changed, f"after the call the caller's card differs in {', '.join(changed)}",
                     why="filling a gap changed the caller's card: work on a copy")
+        expect.true(list(after) == list(card), "after the call the fields of the caller's card stand in another order", why="work on a copy")

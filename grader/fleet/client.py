@@ -20,6 +20,7 @@ from grader.sandbox.limits import Limits
 
 START_SECONDS = 180.0
 END_SECONDS = 5.0
+TOLD_SECONDS = 0.2
 
 
 class WarmServerError(Exception):
@@ -42,6 +43,10 @@ class LearnerProcess:
     def __init__(self, sock: socket.socket, control: socket.socket) -> None:
         self.sock, self.control = sock, control
         self.ended: Ended | None = None
+
+    def has_ended(self) -> bool:
+        """Whether the process ended by itself; the server may need a moment to say so."""
+        return self.ended is not None or bool(select.select([self.control], [], [], TOLD_SECONDS)[0])
 
     def end(self) -> Ended:
         """End the process, if it has not ended by itself."""

@@ -29,6 +29,7 @@ class Session:
         self.deadline = 0.0  # of what is done now: running all cells, or one exercise's checks
         self.deaths = 0  # in the checks of the present exercise
         self.process: LearnerProcess | None = None
+        self.hung = False  # whether the process had to be ended from here
         self.cells: dict[str, dict[str, str]] = {}
         self.skip: dict[str, str] = {}  # cell -> why it is left out
         self.notes: list[str] = []
@@ -116,6 +117,7 @@ class Session:
 
     def _gone(self) -> None:
         self.deaths += 1
+        self.hung = self.process is not None and not self.process.has_ended()
         ended = self.end()
         if ended is not None:
             self.notes.append(f"the learner's process {self._why(ended)} during a check; it was started again")
@@ -125,6 +127,6 @@ class Session:
             return "ended"
         if ended.memory:
             return f"wanted more than {self.bundle.limits.memory} MiB of memory"
-        if getattr(self, "hung", False):
+        if self.hung:
             return "could not be stopped in time"
         return SIGNALS.get(ended.exit, f"ended its process (exit code {ended.exit})")

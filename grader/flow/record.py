@@ -75,6 +75,8 @@ def _in_words(exercise: str, grade_id: str, verdict: dict[str, Any]) -> Exercise
     missed = [check for check in checks if check["outcome"] != Outcome.PASSED.value]
     said = f"{len(checks) - len(missed)} of {len(checks)} checks passed; not this one: {missed[0]['sentence']}" if missed else ""
     note = verdict["note"].removeprefix("Your answer's cell stops with an error: ")
+    if missed and ending in (Outcome.LEARNER_ERROR.value, Outcome.TOO_SLOW.value):
+        note = note or missed[0]["problem"]
     return ExerciseVerdict(exercise, grade_id, ending, verdict["mistake"] or note, said)
 
 

@@ -14,7 +14,7 @@ from grader.judge.exercise import Exercise, is_core
 from grader.judge.expect import Mismatch
 from grader.judge.outcome import CheckResult, Outcome
 from grader.judge.show import show, show_call
-from grader.seam import LearnerError, LearnerGone, LearnerTimeout, SeamError, Submission
+from grader.seam import NO_ANSWER, LearnerError, LearnerGone, LearnerTimeout, SeamError, Submission
 
 UNUSABLE = (TypeError, AttributeError, ValueError, LookupError, RuntimeError, ArithmeticError)  # what a value of the wrong kind ends in
 ENDED = "your code ended its process"
@@ -101,6 +101,8 @@ class JudgePlugin:
         if isinstance(error, LearnerError):
             return _learner_error(told, error)
         if isinstance(error, LearnerTimeout):
+            return replace(told, outcome=Outcome.TOO_SLOW, problem=str(error), got="")
+        if isinstance(error, LearnerGone) and NO_ANSWER in str(error):
             return replace(told, outcome=Outcome.TOO_SLOW, problem=str(error), got="")
         if isinstance(error, LearnerGone):
             return replace(told, outcome=Outcome.LEARNER_ERROR, problem=f"{ENDED}: {error}", got="")

@@ -27,10 +27,10 @@ from grader.seam.codec import decode, encode
 from grader.seam.errors import LearnerError, LearnerGone, LearnerTimeout, MissingAttribute, MissingLength, SeamError
 from grader.seam.handle import Handle
 from grader.seam.link import CallRecord
-from grader.seam.submission import LocalSubmission, RemoteSubmission, Submission
+from grader.seam.submission import NO_ANSWER, LocalSubmission, RemoteSubmission, Submission
 from grader.seam.tolerant import Raised, TolerantSubmission, tolerant
 from grader.seam.values import CodecError, Limits
 
-__all__ = ["CallRecord", "CodecError", "Handle", "LearnerError", "LearnerGone", "LearnerTimeout", "Limits",
+__all__ = ["NO_ANSWER", "CallRecord", "CodecError", "Handle", "LearnerError", "LearnerGone", "LearnerTimeout", "Limits",
            "LocalSubmission", "MissingAttribute", "MissingLength", "Raised", "RemoteSubmission", "SeamError",
            "Submission", "TolerantSubmission", "decode", "encode", "serve", "tolerant"]

@@ -22,6 +22,7 @@ _numpy_random: Any = np.random  # older stubs of NumPy lack get_bit_generator an
 
 CALL_SECONDS = 5.0  # for one call
 TOTAL_SECONDS = 20.0  # for all calls of one submission object: make one a check
+NO_ANSWER = "no answer within"  # how a process that had to be given up is told from one that ended
 GRACE_SECONDS = 0.5  # beyond a call's limit, before the learner's process is given up
 
 
@@ -97,7 +98,7 @@ class RemoteSubmission(Submission):
                 send_frame(sock, request)
                 return receive_frame(sock, limits.bytes, deadline)
             except TimeoutError:
-                raise FarSideError(f"no answer within {seconds:.3g} s; the learner's process was given up") from None
+                raise FarSideError(f"{NO_ANSWER} {seconds:.3g} s; the learner's process was given up") from None
             except (EOFError, OSError) as error:
                 raise FarSideError(f"the learner's process ended ({error})") from None
 

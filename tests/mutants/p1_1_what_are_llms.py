@@ -57,6 +57,15 @@ edit(TEMPERATURE, "a_number_for_minus_infinity", "-inf is replaced by a large ne
 edit(TEMPERATURE, "minus_infinity_as_zero", "-inf is replaced by 0, and a score of 0 takes a share; leave -inf to the softmax.",
      (SOFTMAX, "torch.softmax(logits.nan_to_num(neginf=0.0) / temperature, dim=-1)"))
 
+edit(TEMPERATURE, "is_for_equals", "`temperature is 0` asks for the very object 0, and 0.0 is another one, so it is divided by; ask with ==.",
+     ("if temperature == 0:", "if type(temperature) is int and temperature == 0:"))
+edit(TEMPERATURE, "hot_means_uniform", "A high temperature is treated as if it were infinite; scores that are thousands apart still differ a little.",
+     (SOFTMAX, "torch.softmax(torch.where(logits.isinf(), logits, 0.0) if temperature > 1000 else logits / temperature, dim=-1)"))
+edit(TEMPERATURE, "a_floor_under_the_exponent", "The exponent has a lower end, so a ruled-out token keeps a tiny probability; leave -inf to the exponential.",
+     (SOFTMAX, "(lambda e: e / e.sum(-1, keepdim=True))(((logits - logits.amax(-1, keepdim=True)) / temperature).clamp(min=-30).exp())"))
+edit(TEMPERATURE, "loses_axes_of_length_one", "squeeze() takes away every axis of length one, a batch of one row too; the result has the shape of logits.",
+     (SOFTMAX, "torch.softmax(logits / temperature, dim=-1).squeeze()"))
+
 
 @variant(TEMPERATURE, provides="next_token_distribution")
 def by_hand(logits, temperature):
@@ -120,6 +129,12 @@ edit(TOP_K, "nearly_tied_is_tied", "Scores that nearly equal the k-th stay as we
 edit(TOP_K, "sets_a_larger_number", "Ruled-out scores become a large negative number; the docstring asks for -inf.", ('float("-inf")', "-1e9"))
 edit(TOP_K, "sets_the_lowest_number", "Ruled-out scores become the lowest finite number; the docstring asks for -inf.", ('float("-inf")', "torch.finfo(logits.dtype).min"))
 edit(TOP_K, "refuses_a_large_k", "A k above V is refused; the docstring allows it, and then everything stays.", ("if k < 1:", "if k < 1 or k > logits.shape[-1]:"))
+
+edit(TOP_K, "ranks_by_probability", "The probabilities are compared, and softmax rounds small ones to 0, where they seem to tie; compare the scores.",
+     (KTH, "logits.softmax(-1).topk(min(k, logits.shape[-1]), dim=-1).values[..., -1:]"), ("logits < kth", "logits.softmax(-1) < kth"))
+edit(TOP_K, "loses_axes_of_length_one", "squeeze() takes away every axis of length one, a batch of one row too; the result has the shape of logits.", (FILL, FILL + ".squeeze()"))
+edit(TOP_K, "all_equal_is_special", "A row of equal scores is cut to k places; they all tie with the k-th, so they all stay.",
+     (FILL, FILL.replace("logits < kth", "(logits < kth) | ((logits == logits[..., :1]).all(-1, keepdim=True) & (torch.arange(logits.shape[-1]) >= k))")))
 
 
 @mutant(TOP_K, provides="top_k_filter")
@@ -226,6 +241,13 @@ edit(TOP_P, "sets_zero", "Ruled-out scores become 0, which is still a score; the
 edit(TOP_P, "returns_probabilities", "The result holds probabilities; the docstring asks for the scores, unchanged where they stay.",
      ("ordered.gather(-1, last), float(\"-inf\"))", "ordered.gather(-1, last), float(\"-inf\")).softmax(-1)"))
 edit(TOP_P, "writes_into_its_input", "masked_fill_ with an underscore changes the caller's tensor.", ("logits.masked_fill(", "logits.masked_fill_("))
+
+edit(TOP_P, "less_or_equal", "If the likelier tokens hold exactly p, the set has reached p and is complete: < and not <=.", ("before < p", "before <= p"))
+edit(TOP_P, "nearly_one_is_one", "A p near 1 is treated as 1, so the end of the tail stays; only p = 1 keeps everything.", ("if p == 1:", "if p > 0.999:"))
+edit(TOP_P, "nearly_tied_is_tied", "Scores that nearly equal the last one that stays are kept as well; only equal ones share its fate.",
+     ("logits < ordered.gather(-1, last)", "(logits < ordered.gather(-1, last)) & ~torch.isclose(logits, ordered.gather(-1, last))"))
+edit(TOP_P, "takes_values_for_places", "A score stays if it is in the nucleus of any row; the same number in another row is another token.",
+     ("logits < ordered.gather(-1, last)", "~torch.isin(logits, ordered.masked_fill(before >= p, float(\"nan\")))"))
 
 
 @mutant(TOP_P, provides="top_p_filter")
@@ -342,6 +364,25 @@ edit(LOOP, "keeps_tensors", "The new ids are tensors; the sampler returns ints, 
 edit(LOOP, "hands_over_a_tensor", "step gets a tensor; it takes a list of ids.", ("sampler(step(ids))", "sampler(step(torch.tensor(ids)))"), ("ids = list(ids)", "import torch\n    ids = list(ids)"))
 edit(LOOP, "hands_over_a_tuple", "step gets a tuple; it takes a list of ids.", ("sampler(step(ids))", "sampler(step(tuple(ids)))"))
 
+edit(LOOP, "is_for_equals", "`token is eos_id` asks whether both are the same object; for ids above 256 equal numbers usually are not. Compare with ==.", ("if token == eos_id:", "if token is eos_id:"))
+edit(LOOP, "zero_ends_too", "Id 0 ends the text although eos_id is another id; only eos_id ends it.", ("if token == eos_id:", "if token == eos_id or (eos_id and token == 0):"))
+edit(LOOP, "swallows_errors", "An error in step is caught, and half a text comes back as if all were well; let it through.",
+     ("token = sampler(step(ids))", "try:\n            token = sampler(step(ids))\n        except Exception:\n            break"))
+
+
+@mutant(LOOP, provides="generate")
+def remembers_earlier_calls(step, ids, max_new_tokens, eos_id, sampler, _known={}):  # noqa: B006
+    """The result for a prompt is kept and given back although step is another one; keep nothing between calls."""
+    key = (tuple(ids), max_new_tokens, eos_id)
+    if key not in _known:
+        text = list(ids)
+        for _ in range(max_new_tokens):
+            text.append(sampler(step(text)))
+            if text[-1] == eos_id:
+                break
+        _known[key] = text
+    return list(_known[key])
+
 
 @mutant(LOOP, provides="generate")
 def reads_a_short_window(step, ids, max_new_tokens, eos_id, sampler):
@@ -430,6 +471,11 @@ edit(TRIAGE, "assumes_the_worst", "A gap is read as the worst case; the docstrin
 edit(TRIAGE, "writes_into_the_card", "Filling a gap changes the caller's card; work on a copy.",
      ("decisions = {triage_use_case({**card, field: value}) for value in values}",
       "decisions = set()\n            for value in values:\n                card[field] = value\n                decisions.add(triage_use_case(dict(card)))"))
+
+edit(TRIAGE, "fills_in_the_missing_keys", "Absent fields are written into the caller's card as None; work on a copy.",
+     ("    for field, values in FIELDS.items():", "    for field in FIELDS:\n        card.setdefault(field, None)\n    for field, values in FIELDS.items():"))
+edit(TRIAGE, "any_none_is_a_gap", "A field that never decides is None, and the answer is \"insufficient information\"; only the six fields count.",
+     ("    for field, values in FIELDS.items():", "    if any(value is None for field, value in card.items() if field not in FIELDS):\n        return \"insufficient information\"\n    for field, values in FIELDS.items():"))
 
 
 @mutant(TRIAGE, provides="triage_use_case")

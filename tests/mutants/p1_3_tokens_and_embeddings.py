@@ -25,6 +25,11 @@ edit(COUNTS, "only_bytes", "Pairs with ids above 255 are left out; merged tokens
 edit(COUNTS, "joins_equal_ids", "Pairs of equal ids are left out.", ("        counts[pair]", "        if pair[0] == pair[1]:\n            continue\n        counts[pair]"))
 
 
+edit(COUNTS, "zero_is_nothing", "Pairs with id 0 are left out; 0 is an id like all others, and `if id` takes it for nothing.", ("        counts[pair]", "        if not all(pair):\n            continue\n        counts[pair]"))
+edit(COUNTS, "ids_in_16_bits", "Ids above 65535 are cut to 16 bits; real vocabularies are larger.", ("(ids[at], ids[at + 1])", "(ids[at] % 65536, ids[at + 1] % 65536)"))
+edit(COUNTS, "counts_in_a_byte", "No count is above 255; counts are numbers of any size.", ("counts.get(pair, 0) + 1", "min(255, counts.get(pair, 0) + 1)"))
+
+
 @mutant(COUNTS, provides="pair_counts")
 def skips_overlaps(ids):
     """Overlapping pairs are skipped: in 7, 7, 7 the pair stands at two positions, so it counts 2."""
@@ -112,6 +117,9 @@ edit(MERGE, "always_256", "The new id is always 256; use new_id.", ("merged.appe
 edit(MERGE, "fails_at_the_last_id", "A left id at the very end raises an error: it has no right neighbour, so it stays.",
      ("tuple(ids[at : at + 2]) == pair", "ids[at] == pair[0] and ids[at + 1] == pair[1]"))
 edit(MERGE, "drops_the_pair", "The pair is taken out and nothing put in its place.", ("            merged.append(new_id)\n", ""))
+edit(MERGE, "zero_is_nothing", "A pair that begins with id 0 is not merged; 0 is an id like all others.", ("tuple(ids[at : at + 2]) == pair", "ids[at] and tuple(ids[at : at + 2]) == pair"))
+edit(MERGE, "gives_back_the_same_list", "If nothing was merged, the caller's own list comes back; return a new one.", ("    return merged", "    return merged if new_id in merged else ids"))
+edit(MERGE, "first_hundred_ids", "Only the first hundred ids come back; go through the whole list.", ("while at < len(ids):", "while at < min(100, len(ids)):"))
 
 
 @mutant(MERGE, provides="merge")
@@ -217,6 +225,14 @@ edit(TRAIN, "largest_wins_ties", "Of equally frequent pairs the largest one is t
      ("min(pair for pair, count in counts.items() if count == most)", "max(counts, key=lambda pair: (counts[pair], pair))"))
 edit(TRAIN, "compares_the_left_id_only", "Ties are broken by the left id alone; if the left ids are equal, the smaller right id must win.",
      ("min(pair for pair, count in counts.items() if count == most)", "min((pair for pair, count in counts.items() if count == most), key=lambda pair: pair[0])"))
+VOCABULARY = ("    merges: list[tuple[int, int]] = []", "    merges: list[tuple[int, int]] = []\n    pieces = [bytes([byte]) for byte in range(256)]")
+edit(TRAIN, "compares_bytes", "Ties are broken by the bytes of the tokens; their ids must be compared.", VOCABULARY,
+     ("min(pair for pair, count in counts.items() if count == most)", "min((pair for pair, count in counts.items() if count == most), key=lambda pair: (pieces[pair[0]], pieces[pair[1]]))"),
+     ("merges.append(pair)", "merges.append(pair)\n        pieces.append(pieces[pair[0]] + pieces[pair[1]])"))
+edit(TRAIN, "composes_characters", "Characters are put into another Unicode form (NFC) first; their bytes must stay as they are.",
+     ("    ids = list(", "    import unicodedata\n\n    ids = list("), ("text.encode", "unicodedata.normalize(\"NFC\", text).encode"))
+edit(TRAIN, "one_kind_of_line_end", "Line ends are made alike (\\r\\n becomes \\n); every byte counts.", ("text.encode", "text.replace(\"\\r\\n\", \"\\n\").encode"))
+edit(TRAIN, "at_most_32", "No more than 32 merges are learned, whatever n_merges says.", ("256 + n_merges):", "256 + min(32, n_merges)):"))
 edit(TRAIN, "characters_not_bytes", "Training starts from characters; it must start from the UTF-8 bytes of the text.", ('list(text.encode("utf-8"))', "[ord(character) for character in text]"))
 edit(TRAIN, "drops_what_is_not_ascii", "Characters outside ASCII are dropped before training.", ('text.encode("utf-8")', 'text.encode("ascii", "ignore")'))
 edit(TRAIN, "lower_case", "The text is turned into lower case first; capitals are bytes of their own.", ('text.encode("utf-8")', 'text.lower().encode("utf-8")'))
@@ -231,6 +247,20 @@ edit(TRAIN, "stops_at_pairs_of_two", "Training stops while pairs that occur twic
 edit(TRAIN, "fails_when_pairs_run_out", "A text without pairs raises an error; training must stop early instead.", ("max(counts.values(), default=0)", "max(counts.values())"))
 edit(TRAIN, "one_merge_too_many", "One more merge is learned than n_merges.", ("256 + n_merges):", "257 + n_merges):"))
 edit(TRAIN, "one_merge_too_few", "One merge less is learned than n_merges.", ("256 + n_merges):", "255 + n_merges):"))
+
+
+@mutant(TRAIN, provides="train_bpe")
+def replaces_from_the_right(text, n_merges):
+    """Pairs are replaced from right to left; in a, a, a the first two must be merged, not the last two."""
+    letters, merges = "".join(map(chr, text.encode()))[::-1], []
+    while len(merges) < n_merges:
+        counts = Counter(itertools.pairwise(letters))
+        best = min(counts, key=lambda pair: (-counts[pair], pair[::-1]), default=None)
+        if best is None or counts[best] < 2:
+            break
+        letters = letters.replace("".join(best), chr(256 + len(merges)))
+        merges.append((ord(best[1]), ord(best[0])))
+    return merges
 
 
 @mutant(TRAIN, provides="train_bpe")
@@ -321,19 +351,28 @@ def by_handbook(text, n_merges):
 # Encoding and decoding
 
 CODE = "bpe-encode-decode"
-edit(CODE, "from_the_left", "Merges are applied from left to right in the text; the one of smallest rank comes first, wherever it stands.",
-     ("min(pairs, key=lambda pair: rank.get(pair, len(merges)))", "next((pair for pair in pairs if pair in rank), pairs[0])"))
-edit(CODE, "last_learned_first", "The merge of the largest rank is applied first; it must be the smallest.",
-     ("min(pairs, key=lambda pair: rank.get(pair, len(merges)))", "max(pairs, key=lambda pair: rank.get(pair, -1))"))
+STEP = ("ids = replace_pair(ids, pair, 256 + rank)",)
+edit(CODE, "last_learned_first", "The merges are applied from the last to the first; merge 0 comes first.", ("in enumerate(merges):", "in reversed([*enumerate(merges)]):"))
 edit(CODE, "smallest_pair_first", "Merges are applied in the order of their ids, not of their rank.",
-     ("min(pairs, key=lambda pair: rank.get(pair, len(merges)))", "min(pairs, key=lambda pair: (pair not in rank, pair))"))
-edit(CODE, "merges_once", "Only one merge is made; go on until none can be applied.", ("ids[at : at + 2] = [256 + rank[best]]\n    return ids", "ids[at : at + 2] = [256 + rank[best]]\n        break\n    return ids"))
+     ("in enumerate(merges):", "in sorted(enumerate(merges), key=lambda merge: merge[1]):"))
+edit(CODE, "merges_once", "Only one merge is made; go on until all have been applied.", (*STEP, "if (left := replace_pair(ids, pair, 256 + rank)) != ids:\n            return left"))
+edit(CODE, "stops_at_a_merge_that_is_not_there", "The work ends at the first merge whose pair does not occur; later merges may still apply.",
+     (*STEP, "if ids == (ids := replace_pair(ids, pair, 256 + rank)):\n            break"))
+edit(CODE, "numbers_from_257", "Merge 0 makes token 257; it must make token 256.", (*STEP, "ids = replace_pair(ids, pair, 257 + rank)"))
+edit(CODE, "strips_the_text", "White space at the ends of the text is cut off; every byte counts.", ("data.encode(", "data.strip().encode("))
+edit(CODE, "lower_case", "The text is turned into lower case first; capitals are bytes of their own.", ("data.encode(", "data.lower().encode("))
+edit(CODE, "composes_characters", "Characters are put into another Unicode form (NFC) first; their bytes must stay as they are.",
+     ("    ids = list(", "    import unicodedata\n\n    data = unicodedata.normalize(\"NFC\", data) if isinstance(data, str) else data\n    ids = list("))
+edit(CODE, "empties_the_merges", "The merges are taken out of the caller's list, which is empty afterwards.", ("in enumerate(merges):", "in ((rank, merges.pop(0)) for rank in range(len(merges))):"))
+edit(CODE, "empties_the_ids", "The ids are taken out of the caller's list, which is empty afterwards.",
+     ('b"".join(pieces[token] for token in ids)', 'b"".join(pieces[ids.pop(0)] for _ in range(len(ids)))'))
+edit(CODE, "checks_the_first_id", "Only the first id is checked; every id must be.", ("for token in ids if", "for token in ids[:1] if"), ("join(pieces[token] for", "join(pieces[token % len(pieces)] for"))
+edit(CODE, "does_not_check_the_last_id", "The last id is not checked; every id must be.", ("for token in ids if", "for token in ids[:-1] if"), ("join(pieces[token] for", "join(pieces[token % len(pieces)] for"))
 edit(CODE, "encodes_characters", "The text is encoded as characters; token ids start from its UTF-8 bytes.",
      ('list(data.encode("utf-8") if isinstance(data, str) else data)', "[ord(character) for character in data] if isinstance(data, str) else list(data)"))
 edit(CODE, "refuses_bytes", "Bytes raise an error; encode takes text or bytes.", ('data.encode("utf-8") if isinstance(data, str) else data', 'data.encode("utf-8")'))
 edit(CODE, "loses_stray_bytes", "Bytes that are no text are dropped on the way in.",
      ('data.encode("utf-8") if isinstance(data, str) else data', 'data.encode("utf-8") if isinstance(data, str) else data.decode("utf-8", "ignore").encode("utf-8")'))
-edit(CODE, "numbers_from_257", "Merge 0 makes token 257; it must make token 256.", ("[256 + rank[best]]", "[257 + rank[best]]"))
 edit(CODE, "right_before_left", "A merged token is put together the wrong way round: its left part comes first.", ("pieces[left] + pieces[right]", "pieces[right] + pieces[left]"))
 edit(CODE, "each_token_to_text", "Each token is turned into text by itself, which breaks characters that span tokens; join the bytes first.",
      ('b"".join(pieces[token] for token in ids)', '"".join(pieces[token].decode("utf-8", "replace") for token in ids).encode("utf-8")'))
@@ -364,15 +403,29 @@ def longest_token_first(data, merges):
 
 
 @mutant(CODE, provides="encode")
-def stops_at_a_merge_that_is_not_there(data, merges):
-    """The work ends at the first merge whose pair does not occur; later merges may still apply."""
-    ids = list(data.encode() if isinstance(data, str) else data)
-    for rank, (left, right) in enumerate(merges):
-        letters = "".join(map(chr, ids))
-        if chr(left) + chr(right) not in letters:
-            break
-        ids = [ord(c) for c in letters.replace(chr(left) + chr(right), chr(256 + rank))]
+def from_the_left(data, merges):
+    """Merges are applied from left to right in the text; the one of smallest rank comes first, wherever it stands."""
+    ids = list(data.encode("utf-8") if isinstance(data, str) else data)
+    rank = {pair: r for r, pair in enumerate(merges)}
+    while at := [at for at in range(len(ids) - 1) if (ids[at], ids[at + 1]) in rank]:
+        ids[at[0] : at[0] + 2] = [256 + rank[ids[at[0]], ids[at[0] + 1]]]
     return ids
+
+
+@mutant(CODE, provides="encode")
+def looks_up_bytes(data, merges):
+    """Two tokens are joined when their bytes are known together; a merge is a pair of ids, and other ids with the same bytes are another pair."""
+    pieces = [bytes([byte]) for byte in range(256)]
+    for left, right in merges:
+        pieces.append(pieces[left] + pieces[right])
+    number = {piece: token for token, piece in reversed([*enumerate(pieces)])}
+    parts = [bytes([byte]) for byte in (data.encode("utf-8") if isinstance(data, str) else data)]
+    while len(parts) > 1:
+        known, at = min((number.get(parts[at] + parts[at + 1], len(pieces)), at) for at in range(len(parts) - 1))
+        if known == len(pieces):
+            break
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return [number[part] for part in parts]
 
 
 @mutant(CODE, provides="encode")
@@ -395,6 +448,21 @@ def merge_by_merge(data, merges):
             out.append(256 + rank if hit else ids[at])
             at += 1 + hit
         ids = out
+    return ids
+
+
+@variant(CODE, provides="encode")
+def smallest_rank_each_time(data, merges):
+    """Right: looks for the pair of smallest rank, again and again, as quick tokenizers do."""
+    ids = list(data.encode("utf-8") if isinstance(data, str) else data)
+    rank = {pair: r for r, pair in enumerate(merges)}
+    while len(ids) > 1:
+        pairs = [(ids[at], ids[at + 1]) for at in range(len(ids) - 1)]
+        best = min(pairs, key=lambda pair: rank.get(pair, len(merges)))
+        if best not in rank:
+            break
+        at = pairs.index(best)
+        ids[at : at + 2] = [256 + rank[best]]
     return ids
 
 
@@ -447,6 +515,11 @@ edit(LOOKUP, "normalises", "The vectors are brought to length 1; fetch the rows 
 edit(LOOKUP, "cuts_large_numbers_off", "Numbers above 50 or below -50 are cut off; fetch the rows as they are.", ("return table[ids]", "return table[ids].clamp(-50, 50)"))
 edit(LOOKUP, "each_row_once", "An id that occurs twice is fetched once, and the rows are sorted; one row for each id, in order.", ("return table[ids]", "return table[ids.unique()]"))
 edit(LOOKUP, "always_float32", "The result is float32 whatever the table is; keep the table's dtype.", ("return table[ids]", "return table[ids].float()"))
+edit(LOOKUP, "loses_a_single_column", "A table with one column gives vectors without their axis; the result is (..., C), also for C = 1.", ("return table[ids]", "return table[ids].squeeze(-1)"))
+edit(LOOKUP, "single_id_not_checked", "An id without an axis is not checked; -1 fetches the last row.", ("((ids < 0)", "ids.ndim and ((ids < 0)"))
+edit(LOOKUP, "needs_memory_in_order", "Ids that are transposed in memory raise an error: view needs them in order, reshape does not.", ("return table[ids]", "return table[ids.view(-1)].view(*ids.shape, table.shape[1])"))
+edit(LOOKUP, "changes_the_ids", "The caller's ids are changed.", ("    return table[ids]", "    fetched = table[ids]\n    ids += 1\n    return fetched"))
+edit(LOOKUP, "bfloat16_becomes_float32", "A bfloat16 table gives float32 vectors; keep the table's dtype.", ("return table[ids]", "return table[ids].float() if table.dtype == torch.bfloat16 else table[ids]"))
 edit(LOOKUP, "fails_without_ids", "An empty tensor of ids raises an error, because it has no smallest number.", ("((ids < 0) | (ids >= V)).any()", "ids.min() < 0 or ids.max() >= V"))
 
 
@@ -516,6 +589,13 @@ edit(NEAR, "changes_the_table", "The rows are brought to length 1 in the caller'
      ("    return list(zip(", "    table /= torch.where(lengths > 0, table.norm(dim=-1), 1.0)[:, None]\n    return list(zip("))
 edit(NEAR, "only_row_numbers", "Only the row numbers come back; each needs its cosine.", ("list(zip(order.tolist(), cosines[order].tolist(), strict=True))", "order.tolist()"))
 edit(NEAR, "cosine_first", "The pairs are (cosine, row); they must be (row, cosine).", ("zip(order.tolist(), cosines[order].tolist(), ", "zip(cosines[order].tolist(), order.tolist(), "))
+
+
+edit(NEAR, "adds_a_millionth", "A millionth is added to the product of the lengths, so that cosines of short vectors are too small.", ("torch.where(lengths > 0, lengths, 1.0)", "(lengths + 1e-6)"))
+edit(NEAR, "rounds_to_two_digits", "The cosines are rounded; return them as they are.", ("cosines[order].tolist()", "[round(cosine, 2) for cosine in cosines[order].tolist()]"))
+edit(NEAR, "opposite_is_itself", "The opposite of the vector is left out too; only rows that are equal are the vector itself.", ("(table == vector).all(dim=-1)", "(table.abs() == vector.abs()).all(dim=-1)"))
+edit(NEAR, "equal_in_float32", "Rows are compared in float32; in float64 they may differ.", ("(table == vector).all(dim=-1)", "(table.float() == vector.float()).all(dim=-1)"))
+edit(NEAR, "lists_for_pairs", "The pairs are lists; they must be tuples (row, cosine).", ("    return list(zip(", "    return list(map(list, zip("), ("strict=True))", "strict=True)))"))
 
 
 @mutant(NEAR, provides="cosine_neighbours")
@@ -595,6 +675,14 @@ edit(ROPE, "starts_again_at_8192", "Positions start again at 8192; each must hav
 edit(ROPE, "float64_by_float32", "Angles are always computed in float32; where x is float64, compute in float64.", ("torch.promote_types(x.dtype, torch.float32)", "torch.float32"))
 edit(ROPE, "rounds_sines", "Sines and cosines are rounded to bfloat16; compute in float32, or in float64 where x is float64.",
      ("angles.cos(), angles.sin()", "angles.cos().bfloat16().to(kind), angles.sin().bfloat16().to(kind)"))
+
+
+edit(ROPE, "uses_what_it_has_changed", "The second half is computed from the first half after it was turned; both need the numbers as they came.",
+     ("    return torch.cat([a * cos - b * sin,", "    a = a * cos - b * sin\n    return torch.cat([a,"))
+edit(ROPE, "positions_in_float32", "Positions are rounded to float32; where x is float64, they need float64 too.", ("positions.to(kind)", "positions.float().to(kind)"))
+edit(ROPE, "dtype_of_positions", "Positions in float64 make the result float64; it must have the dtype of x.", (".to(x.dtype)", ".to(torch.promote_types(x.dtype, positions.dtype))"))
+edit(ROPE, "needs_memory_in_order", "Vectors that are transposed in memory raise an error: view needs them in order, reshape and slices do not.",
+     ("    kind =", "    shape, x = x.shape, x.view(-1, T, D)\n    kind ="), ("dim=-1).to(x.dtype)", "dim=-1).to(x.dtype).view(shape)"))
 
 
 @mutant(ROPE, provides="rope")

@@ -34,6 +34,12 @@ edit(ATTENTION, "small_negative_number", "A number such as -60 stands for minus 
 edit(ATTENTION, "cuts_the_gradient", "The result is detached, so nothing below it can learn; gradients must flow to q, k and v.", ("return weights @ v", "return (weights @ v).detach()"))
 edit(ATTENTION, "no_softmax", "The scores are used as shares without a softmax.", (SOFTMAX, "weights = scores / scores.sum(-1, keepdim=True)"))
 
+edit(ATTENTION, "always_float32", "The result is turned into float32; it must have the dtype of q, k and v.", ("return weights @ v", "return (weights @ v).float()"))
+edit(ATTENTION, "adds_a_large_number", "A number such as -10000 is added where the mask is False, and a larger score beats it; only -inf surely ends with share 0.",
+     (FILL, "scores = (scores - 1e4 * ~mask).masked_fill(~mask.any(-1, keepdim=True), float('-inf'))"))
+edit(ATTENTION, "drops_small_shares", "Small shares are set to 0; every allowed key keeps its share.", ("return weights @ v", "return (weights * (weights > 0.02)) @ v"))
+edit(ATTENTION, "cuts_the_gradient_of_the_keys", "The keys are detached: no gradient reaches k.", ("q @ k.transpose", "q @ k.detach().transpose"))
+
 
 def fits(q, k, v):
     if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
@@ -83,6 +89,10 @@ edit(MASK, "peeks_one_ahead", "Each token reads one token too far into the futur
 edit(MASK, "numbers_instead_of_bool", "The mask holds numbers; it must be bool.", (", dtype=torch.bool", ""))
 edit(MASK, "shows_everything", "Every token reads every token.", (".tril()", ""))
 edit(MASK, "only_the_neighbour", "Each token reads only itself and the one before it, not the whole past.", (TRIL, f"{TRIL} & {TRIL}.triu(-1)"))
+edit(MASK, "longest_text", "The mask is made for a fixed longest text; any n must work.", (TRIL, "torch.ones(64, 64, dtype=torch.bool).tril()[:n, :n]"))
+edit(MASK, "window", "Each token reads only the last few tokens, not the whole past.", (TRIL, f"{TRIL}.triu(-15)"))
+edit(MASK, "keeps_one_tensor", "The same tensor is handed out again and again: whoever changes it changes it for all. Make a new one each time.",
+     (f"return {TRIL}", f"kept = causal_mask.__dict__\n    return kept.setdefault(n, {TRIL})"))
 edit(MASK, "fails_without_tokens", "No tokens (n = 0) must give an empty mask of shape (0, 0).", (TRIL, f"{TRIL} if n else torch.ones(1, 1, dtype=torch.bool)"))
 
 
@@ -123,6 +133,16 @@ edit(HEADS, "cuts_off_the_rest", "A width that does not divide is cut off; the d
      ('raise ValueError(f"{C} numbers can\'t be cut into {n_heads} equal heads")', "x = x[..., : C - C % n_heads]\n        C = x.shape[-1]"))
 
 
+edit(HEADS, "only_views_both_ways", "Both functions only reshape, so a round trip looks right, yet head 0 holds whole tokens: the time axis and the head axis must be swapped, in both.",
+     (SPLIT, "x.reshape(B, n_heads, T, C // n_heads)"), (MERGE, "x.reshape(B, T, H * D)"))
+edit(HEADS, "interleaves_both_ways", "Every H-th number goes to a head, and is put back so: a round trip looks right, yet a head must be D neighbouring numbers.",
+     (SPLIT, "x.reshape(B, T, C // n_heads, n_heads).permute(0, 3, 1, 2)"), (MERGE, "x.permute(0, 2, 3, 1).reshape(B, T, H * D)"))
+edit(HEADS, "never_swaps", "The head axis never comes before the time axis, in neither function: the shape between them is (B, H, T, D).",
+     (SPLIT, "x.reshape(B, T, n_heads, C // n_heads)"), ("B, H, T, D = x.shape\n    return " + MERGE, "B, T, H, D = x.shape\n    return x.reshape(B, T, H * D)"))
+edit(HEADS, "counts_the_heads_from_behind", "The heads come in reverse order: head 0 holds the first D numbers.", (SPLIT, SPLIT + ".flip(1)"))
+edit(HEADS, "more_heads_than_numbers", "More heads than numbers are not refused: 4 numbers can't be cut into 6 heads.", ("if C % n_heads:", "if n_heads < C and C % n_heads:"))
+edit(HEADS, "always_float32", "The numbers are turned into float32; both functions only move them and must keep their dtype.",
+     (SPLIT, SPLIT.replace("x.", "x.float().", 1)), (MERGE, MERGE.replace("x.", "x.float().", 1)))
 edit(HEADS, "splits_without_gradient", "The tensor is detached before it is split: nothing below can learn.", (SPLIT, SPLIT.replace("x.reshape", "x.detach().reshape")))
 
 
@@ -172,6 +192,24 @@ edit(MULTI, "hides_itself", "The diagonal is masked: a token must read itself to
      (ATTEND, "y = F.scaled_dot_product_attention(q, k, v, attn_mask=torch.ones(T, T, dtype=torch.bool).tril(-1)).nan_to_num(0.0)"))
 edit(MULTI, "accepts_any_width", "A width that does not divide is not refused; the docstring promises a ValueError when the layer is made.",
      ("if d_model % n_heads:", "if False:"))
+edit(MULTI, "forgets_to_scale", "The scores are not divided by the square root of D.", ("is_causal=True", "is_causal=True, scale=1.0"))
+edit(MULTI, "scales_by_number_of_heads", "The scores are divided by the root of the number of heads; it must be the root of a head's width D.", ("is_causal=True", "is_causal=True, scale=self.n_heads**-0.5"))
+edit(MULTI, "upper_triangle", "The triangle is the upper one: tokens read the future instead of the past.",
+     (ATTEND, ATTEND.replace("is_causal=True", "attn_mask=torch.ones(T, T, dtype=torch.bool).triu()")))
+edit(MULTI, "masks_after_softmax", "The mask is applied after the softmax, so the shares no longer sum to one.", (ATTEND, "y = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).tril() @ v"))
+edit(MULTI, "zeroes_masked_scores", "Scores of the future are set to 0, and e^0 = 1 still takes a share; they must become minus infinity.",
+     (ATTEND, "y = (q @ k.mT / q.shape[-1] ** 0.5).tril().softmax(-1) @ v"))
+edit(MULTI, "swaps_keys_and_values", "Keys and values are swapped: the shares come from v_proj, and the contents from k_proj.", (ATTEND, ATTEND.replace("(q, k, v", "(q, v, k")))
+edit(MULTI, "interleaves_the_heads", "Every H-th number goes to a head; head h holds the neighbouring numbers h * D : (h + 1) * D.",
+     (QKV, QKV.replace("self.n_heads, -1).transpose(1, 2)", "-1, self.n_heads).permute(0, 3, 1, 2)")), (OUT, "self.o_proj(y.permute(0, 2, 3, 1).reshape(B, T, C))"))
+edit(MULTI, "heads_as_tokens", "The heads are not swapped with the time axis, so the heads of one token attend to each other instead of tokens.",
+     (QKV, QKV.replace(".transpose(1, 2)", "")), (OUT, "self.o_proj(y.reshape(B, T, C))"))
+edit(MULTI, "one_parameter_more", "There is a parameter besides the four layers; the docstring allows none.",
+     ("self.n_heads = n_heads", "self.n_heads = n_heads\n        self.strength = nn.Parameter(torch.ones(1))"))
+edit(MULTI, "cuts_the_gradient", "x is detached: the four layers learn, but nothing below them can.", (QKV, "x = x.detach()\n        " + QKV))
+edit(MULTI, "keeps_its_first_mask", "The mask of the first text is kept and used for later ones of another length; one layer reads texts of any length.",
+     (ATTEND, "self.m = getattr(self, 'm', torch.ones(T, T, dtype=torch.bool).tril())\n"
+              "        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self.m if len(self.m) == T else None)"))
 edit_variant(MULTI, "keeps_its_mask", "Right: the mask is kept as a buffer and made anew for longer texts.",
              ("self.n_heads = n_heads", "self.n_heads = n_heads\n        self.register_buffer('allowed', torch.ones(8, 8, dtype=torch.bool).tril())"),
              (ATTEND, "m = self.allowed[:T, :T] if T <= 8 else torch.ones(T, T, dtype=torch.bool).tril()\n        y = F.scaled_dot_product_attention(q, k, v, attn_mask=m)"))
@@ -225,6 +263,19 @@ edit(NORMS, "another_default_eps", "The default of eps is not 1e-5 in both funct
      ("def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5)", "def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-8)"),
      ("def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5)", "def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-8)"))
 edit(NORMS, "fixed_eps", "eps is written into the code; the argument is ignored.", (LN, LN.replace("eps", "1e-5")), (RMS, RMS.replace("eps", "1e-5")))
+edit(NORMS, "over_everything_in_both", "One mean is taken over all tokens together, in both functions: each token has its own, with dim=-1 and keepdim=True.",
+     ("x.mean(-1, keepdim=True)  #", "x.mean()  #"), ("x.var(-1, keepdim=True, unbiased=False)", "x.var(unbiased=False)"), (RMS, RMS.replace("mean(-1, keepdim=True)", "mean()")))
+edit(NORMS, "over_everything_and_unbiased", "One mean and variance are taken over all tokens together (each token has its own: dim=-1, keepdim=True), and the variance divides by one less than the number.",
+     ("x.mean(-1, keepdim=True)  #", "x.mean()  #"), ("x.var(-1, keepdim=True, unbiased=False)", "x.var()"))
+edit(NORMS, "over_everything_and_unbiased_in_both", "One mean and variance are taken over all tokens together, in both functions (each token has its own: dim=-1, keepdim=True); "
+     "and layer norm's variance divides by one less than the number.",
+     ("x.mean(-1, keepdim=True)  #", "x.mean()  #"), ("x.var(-1, keepdim=True, unbiased=False)", "x.var()"), (RMS, RMS.replace("mean(-1, keepdim=True)", "mean()")))
+edit(NORMS, "rms_over_everything", "rms_norm takes one mean square over all tokens together: each token has its own, with dim=-1 and keepdim=True.", (RMS, RMS.replace("mean(-1, keepdim=True)", "mean()")))
+edit(NORMS, "layer_norm_eps_outside", "layer_norm adds eps to the standard deviation; it belongs to the variance, inside the root.", (LN, "(x - mean) / (variance.sqrt() + eps) * weight + bias"))
+edit(NORMS, "rms_norm_eps_outside", "rms_norm adds eps to the root; it belongs to the mean square, inside the root.", (RMS, "x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps) * weight"))
+edit(NORMS, "always_float32", "The result is turned into float32; it must have the dtype of x.", (LN, f"({LN}).float()"), (RMS, f"({RMS}).float()"))
+edit(NORMS, "cuts_the_gradient_of_the_weight", "weight is detached, so it can never learn.", (RMS, RMS.replace("* weight", "* weight.detach()")))
+edit(NORMS, "takes_size_for_constant", "The mean square is detached: the gradient of x must also pass through the size that x is divided by.", (RMS, RMS.replace("x.pow", "x.detach().pow")))
 edit(NORMS, "changes_x", "layer_norm changes x in place.", (LN, "x.sub_(mean) / (variance + eps).sqrt() * weight + bias"))
 
 
@@ -247,6 +298,51 @@ def by_rsqrt(x, weight, eps=1e-5):
     """Right: rsqrt, in double precision and back."""
     wide = x.double()
     return (wide * torch.rsqrt((wide**2).mean(dim=-1, keepdim=True) + eps) * weight).to(x.dtype)
+
+
+GATED = "attention-feed-forward"
+PASSED = "passed = F.silu(self.gate_proj(x)) * self.up_proj(x)"
+DOWN = "return self.down_proj(passed)"
+GATE = "self.gate_proj = nn.Linear(width, hidden, bias=False)"
+edit(GATED, "bends_the_wrong_branch", "silu is applied to up_proj(x); it belongs to the gate.", (PASSED, "passed = self.gate_proj(x) * F.silu(self.up_proj(x))"))
+edit(GATED, "bends_both_branches", "silu is applied to both branches; only the gate is bent.", (PASSED, "passed = F.silu(self.gate_proj(x)) * F.silu(self.up_proj(x))"))
+edit(GATED, "bends_the_product", "silu is applied to the product; it belongs to the gate alone, before the product.", (PASSED, "passed = F.silu(self.gate_proj(x) * self.up_proj(x))"))
+edit(GATED, "gelu", "The bend is GELU; SwiGLU uses silu(z) = z * sigmoid(z).", (PASSED, PASSED.replace("silu", "gelu")))
+edit(GATED, "sigmoid", "The gate is a sigmoid; silu(z) is z * sigmoid(z).", (PASSED, PASSED.replace("F.silu", "torch.sigmoid")))
+edit(GATED, "relu", "The bend is ReLU; SwiGLU uses silu(z) = z * sigmoid(z).", (PASSED, PASSED.replace("silu", "relu")))
+edit(GATED, "adds_the_branches", "The branches are added; the gate multiplies.", (PASSED, PASSED.replace("* self", "+ self")))
+edit(GATED, "no_bend", "There is no silu at all.", (PASSED, "passed = self.gate_proj(x) * self.up_proj(x)"))
+edit(GATED, "no_gate", "gate_proj is made but never used.", (PASSED, "passed = F.silu(self.up_proj(x))"))
+edit(GATED, "adds_the_input", "x is added to the result; that addition belongs to the block.", (DOWN, DOWN + " + x"))
+edit(GATED, "has_biases", "The layers have biases; the docstring says bias=False.",
+     (GATE, GATE.replace("False", "True")), ("self.up_proj = nn.Linear(width, hidden, bias=False)", "self.up_proj = nn.Linear(width, hidden)"),
+     ("nn.Linear(hidden, width, bias=False)", "nn.Linear(hidden, width)"))
+edit(GATED, "fixed_hidden", "The wider layer is always four times as wide; its width is the argument hidden.", (GATE, "hidden = 4 * width\n        " + GATE))
+edit(GATED, "swaps_width_and_hidden", "width and hidden are swapped: the first argument is the width of a token.", ("width: int, hidden: int", "hidden: int, width: int"))
+edit(GATED, "one_matrix_for_both", "gate_proj and up_proj share one matrix; they are two.", (GATE, GATE), ("        self.down_proj =", "        self.up_proj.weight = self.gate_proj.weight\n        self.down_proj ="))
+edit(GATED, "cuts_the_gradient", "The gate is detached, so gate_proj can never learn.", (PASSED, "passed = F.silu(self.gate_proj(x)).detach() * self.up_proj(x)"))
+edit(GATED, "drops_out", "There is a dropout; this layer has none.", (DOWN, "return F.dropout(self.down_proj(passed), 0.1, self.training)"))
+edit(GATED, "exponential_overflows", "exp of a large gate is infinite, and infinite divided by infinite is NaN; use F.silu or torch.sigmoid.",
+     (PASSED, "z = self.gate_proj(x)\n        passed = z * z.exp() / (1 + z.exp()) * self.up_proj(x)"))
+edit(GATED, "always_float32", "The result is turned into float32; it must have the dtype of x.", (DOWN, DOWN + ".float()"))
+edit(GATED, "changes_x", "x is changed in place.", (PASSED, PASSED + "\n        x.data.mul_(2)"))
+edit_variant(GATED, "silu_written_out", "Right: z * sigmoid(z), the branches the other way round.",
+             (PASSED, "z = self.gate_proj(x)\n        passed = self.up_proj(x) * (z * torch.sigmoid(z))"))
+
+
+@variant(GATED, provides="FeedForward")
+class GatesByMatrix(nn.Module):
+    """Right: the weights used as matrices, silu as a module."""
+
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.bend = nn.SiLU()
+        self.down_proj = nn.Linear(hidden, width, bias=False)
+        self.gate_proj, self.up_proj = (nn.Linear(width, hidden, bias=False) for _ in range(2))
+
+    def forward(self, x):
+        wide = torch.einsum("...c,fc->...f", x, self.up_proj.weight) * self.bend(x @ self.gate_proj.weight.T)
+        return F.linear(wide, self.down_proj.weight)
 
 
 BLOCK = "attention-block"
@@ -273,6 +369,17 @@ edit(BLOCK, "changes_its_input", "x += changes the caller's tensor; write x = x 
 edit(BLOCK, "hides_its_modules", "The modules are kept where PyTorch does not find their parameters (a list or tuple); keep each as an attribute of its own.",
      ("self.attention, self.feed_forward = attention, feed_forward\n    self.norm_1, self.norm_2 = norm_1, norm_2".replace("\n    ", "\n        "),
       "object.__setattr__(self, 'attention', attention)\n        object.__setattr__(self, 'feed_forward', feed_forward)\n        self.norm_1, self.norm_2 = norm_1, norm_2"))
+edit(BLOCK, "keeps_a_list", "The modules are kept in a plain list, where PyTorch does not find their parameters; keep each as an attribute of its own.",
+     ("self.attention, self.feed_forward = attention, feed_forward\n        self.norm_1, self.norm_2 = norm_1, norm_2", "self.parts = [attention, feed_forward, norm_1, norm_2]"),
+     (STEP_1, "attention, feed_forward, norm_1, norm_2 = self.parts\n        x = x + attention(norm_1(x))"), (STEP_2, "return x + feed_forward(norm_2(x))"))
+edit(BLOCK, "adds_what_was_normalised_first", "The first step adds to the normalised x; the straight road must carry x itself.", (STEP_1, "x = self.norm_1(x)\n        x = x + self.attention(x)"))
+edit(BLOCK, "second_step_adds_to_the_first_x", "The second step adds to the x that came in, so the result of attention is lost on the straight road; it must add to the result of the first step.",
+     (STEP_1, "h = x + self.attention(self.norm_1(x))"), (STEP_2, "return x + self.feed_forward(self.norm_2(h))"))
+edit(BLOCK, "changes_its_input_twice", "Both steps write x += …, which changes the caller's tensor; write x = x + ….", (STEP_1, "x += self.attention(self.norm_1(x))"), (STEP_2, "x += self.feed_forward(self.norm_2(x))\n        return x"))
+edit(BLOCK, "swaps_the_norms", "The norms are swapped: norm_1 belongs to attention, norm_2 to feed-forward.", (STEP_1, STEP_1.replace("norm_1", "norm_2")), (STEP_2, STEP_2.replace("norm_2", "norm_1")))
+edit(BLOCK, "freezes_its_modules", "The parameters are frozen (requires_grad is False): nothing in the block can learn.",
+     ("self.norm_1, self.norm_2 = norm_1, norm_2", "self.norm_1, self.norm_2 = norm_1, norm_2\n        self.requires_grad_(False)"))
+edit(BLOCK, "skips_a_step_in_evaluation", "In evaluation mode the second step is left out; both steps run always.", (STEP_2, STEP_2 + " if self.training else x"))
 edit_variant(BLOCK, "in_named_steps", "Right: each step on a line of its own.",
              (STEP_1, "normed = self.norm_1(x)\n        h = torch.add(x, self.attention(normed))"), (STEP_2, "return h + self.feed_forward(self.norm_2(h))"))
 
@@ -313,6 +420,14 @@ edit(INDUCTION, "hard_choice", "It takes the single best match; the shares are a
 edit(INDUCTION, "finite_mask", "A number such as -500 hides the future, and a large strength beats it; only -inf is safe.", ('float("-inf")', "-500.0"))
 edit(INDUCTION, "exponential_overflows", "exp is taken of the raw scores and overflows at a large strength; take the maximum off first, or use softmax.",
      ("torch.softmax(scores, dim=-1) @ v", "(scores.exp() / scores.exp().sum(-1, keepdim=True)) @ v"))
+edit(INDUCTION, "multiplies_twice", "strength multiplies both the query and the key, so it counts twice.", ("self.strength * q @ k", "self.strength * q @ (self.strength * k)"))
+edit(INDUCTION, "scales_by_whole_width", "The scores are divided by the root of 2V; here there is no other scaling.", ("self.strength * q @", "self.strength / x.shape[-1] ** 0.5 * q @"))
+edit(INDUCTION, "zeros_where_nothing_matches", "Where nothing matches, it returns zeros; there all scores tie, and the softmax gives equal shares.",
+     ("torch.softmax(scores, dim=-1)", "(torch.softmax(scores, dim=-1) * (scores > 0).any(-1, keepdim=True))"))
+edit(INDUCTION, "another_default", "The default of strength is not 20.", ("strength: float = 20.0", "strength: float = 10.0"))
+edit(INDUCTION, "compares_token_numbers", "It compares the likeliest tokens; the head must be attention with fixed matrices, for any numbers in x.",
+     ("self.strength * q @ k.transpose(-2, -1)", "self.strength * (q.argmax(-1)[:, :, None] == k.argmax(-1)[:, None, :]).float()"))
+edit(INDUCTION, "cuts_the_gradient", "The result is detached; a gradient must flow to x.", ("torch.softmax(scores, dim=-1) @ v", "(torch.softmax(scores, dim=-1) @ v).detach()"))
 edit(INDUCTION, "fixed_strength", "The strength is fixed at 20; the argument is ignored.", ("self.strength = strength", "self.strength = 20.0"))
 
 

@@ -81,6 +81,35 @@ edit(
 )
 
 
+edit(
+    BATCH,
+    "refuses_two_tokens",
+    "A row of two tokens is refused; it is one question, and only a shorter row has none.",
+    ("ids.shape[-1] < 2", "ids.shape[-1] <= 2"),
+)
+edit(
+    BATCH,
+    "refuses_one_row",
+    "The number of rows is compared with 2, and a batch of one row is refused; T is the size of the last axis.",
+    ("ids.shape[-1] < 2", "ids.shape[0] < 2 and ids.dim() > 1 or ids.shape[-1] < 2"),
+)
+edit(
+    BATCH,
+    "rounds_large_ids",
+    "The ids go through float32, which can't tell large ids apart; ids are int64 all the way.",
+    ("ids[..., 1:].clone()", "ids[..., 1:].float().long()"),
+)
+
+
+@mutant(BATCH, provides="causal_lm_batch")
+def asks_with_is(ids, pad_id=None):
+    """Ids are compared by `is`, which asks for the same object and fails above 256; ask with ==."""
+    if ids.shape[-1] < 2:
+        raise ValueError
+    marked = [-100 if token is pad_id else token for token in ids[..., 1:].flatten().tolist()]
+    return ids[..., :-1], torch.tensor(marked, dtype=torch.int64).reshape(ids[..., 1:].shape)
+
+
 @mutant(BATCH, provides="causal_lm_batch")
 def rolls_round_the_end(ids, pad_id=None):
     """The last position is asked for the first token of its row, which does not follow it: drop the last position."""
@@ -237,6 +266,33 @@ edit(
 )
 edit(
     LOSS,
+    "counts_at_least_one_a_row",
+    "The divisor is never below the number of rows; with fewer tokens than rows the loss comes out too small.",
+    (MEAN, "nll.sum() / max(nll.numel(), len(ids))"),
+)
+edit(
+    LOSS,
+    "counts_only_surprises",
+    "Tokens with surprise 0 are not counted; being sure and right lowers the mean.",
+    (MEAN, "nll.sum() / max(int((nll != 0).sum()), 1)"),
+)
+edit(
+    LOSS,
+    "ignores_smaller_ids",
+    "All ids up to ignore_index are ignored; only a token that equals it is.",
+    ("targets != ignore_index", "targets > ignore_index"),
+)
+edit(
+    LOSS,
+    "subtracts_one_maximum",
+    "One maximum is subtracted from all positions, and where the scores are lower exp() gives 0; each position has its own.",
+    (
+        "torch.log_softmax(scores, dim=-1)",
+        "((shifted := scores - (scores.max() if scores.numel() else 0)) - shifted.exp().sum(-1, keepdim=True).log())",
+    ),
+)
+edit(
+    LOSS,
     "cuts_the_gradient",
     "The loss is detached from the logits, so nothing can be learnt from it.",
     (MEAN, "(" + MEAN + ").detach()"),
@@ -297,6 +353,17 @@ def returns_a_number(logits, ids, ignore_index=-100):
     return nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=ignore_index, reduction="sum").item() / max(
         int((ids[:, 1:] != ignore_index).sum()), 1
     )
+
+
+@mutant(LOSS, provides="causal_lm_loss")
+def writes_into_ids(logits, ids, ignore_index=-100):
+    """Ignored tokens are overwritten in ids itself; the caller's text is lost."""
+    if logits.shape[:2] != ids.shape:
+        raise ValueError
+    counted = ids[:, 1:] != ignore_index
+    ids[ids == ignore_index] = 0
+    nll = -logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+    return nll[counted].sum() / max(int(counted.sum()), 1)
 
 
 def mean_surprise(logits, ids, counted):
@@ -446,6 +513,46 @@ edit(
     "Large means are taken for infinite; up to 700 nats the perplexity is still a number.",
     ("math.exp(mean)", "(math.exp(mean) if mean < 50 else math.inf)"),
 )
+
+
+edit(
+    PERPLEXITY,
+    "counts_like_batches_once",
+    "Two batches of the same mean and size are taken for one; every batch counts.",
+    ("in zip(token_nll, counts, strict=False)", "in dict.fromkeys(zip(token_nll, counts, strict=False))"),
+)
+edit(
+    PERPLEXITY,
+    "rounds",
+    "The result is rounded to four decimals, and good models look alike; return the number as it is.",
+    ("math.exp(mean)", "round(math.exp(mean), 4)"),
+)
+edit(
+    PERPLEXITY,
+    "leaves_out_certain_batches",
+    "A batch of mean 0 is left out as if it had no tokens; look at its count.",
+    ("if count > 0]", "if nll and count > 0]"),
+)
+
+
+@mutant(PERPLEXITY, provides="perplexity")
+def multiplies_probabilities(token_nll, counts):
+    """The probabilities of all tokens are multiplied, and from a few hundred on the product is 0; add surprises instead."""
+    if len(token_nll) != len(counts) or any(count < 0 for count in counts) or not sum(counts):
+        raise ValueError
+    product = math.prod(math.exp(-nll) ** count for nll, count in zip(token_nll, counts, strict=True) if count)
+    return product ** (-1 / sum(counts)) if product else math.inf
+
+
+@mutant(PERPLEXITY, provides="perplexity")
+def deletes_in_the_callers_lists(token_nll, counts):
+    """Empty batches are deleted from the caller's own lists; make new ones."""
+    if len(token_nll) != len(counts) or any(count < 0 for count in counts) or not sum(counts):
+        raise ValueError
+    for at in reversed(range(len(counts))):
+        if not counts[at]:
+            del token_nll[at], counts[at]
+    return math.exp(sum(nll * count for nll, count in zip(token_nll, counts, strict=True)) / sum(counts))
 
 
 @mutant(PERPLEXITY, provides="perplexity")
@@ -634,6 +741,91 @@ edit(
     "A p above 1 or below 0 passes; the docstring promises a ValueError.",
     ("not 0 <= p <= 1", "False"),
 )
+RANDOM_IDS = "random_ids = torch.randint(vocab_size, ids.shape, generator=rng)"
+edit(
+    MASKED,
+    "avoids_special_ids",
+    "The random id is never a special one; the docstring has it uniform over the whole vocabulary.",
+    (
+        RANDOM_IDS,
+        "free = torch.tensor([v for v in range(vocab_size) if v not in set(special_ids)]); random_ids = free[torch.randint(len(free), ids.shape, generator=rng)]",
+    ),
+)
+edit(
+    MASKED,
+    "avoids_the_original",
+    "The random id is never the original; the docstring has it uniform over the whole vocabulary, the original too.",
+    (RANDOM_IDS, "random_ids = (ids + torch.randint(1, vocab_size, ids.shape, generator=rng)) % vocab_size"),
+)
+edit(
+    MASKED,
+    "prefers_small_ids",
+    "Some ids are drawn more often than others; a random id is uniform, as torch.randint draws it.",
+    (RANDOM_IDS, "random_ids = (torch.rand(ids.shape, generator=rng) ** 1.3 * vocab_size).long()"),
+)
+edit(
+    MASKED,
+    "rounds_to_an_id",
+    "Rounding gives the first and the last id half the chance of the others; torch.randint draws all alike.",
+    (RANDOM_IDS, "random_ids = (torch.rand(ids.shape, generator=rng) * (vocab_size - 1)).round().long()"),
+)
+edit(
+    MASKED,
+    "draws_one_random_id_a_row",
+    "All random ids of a row are the same; each token draws its own.",
+    (RANDOM_IDS, "random_ids = torch.randint(vocab_size, (len(ids), 1), generator=rng).expand(ids.shape)"),
+)
+edit(
+    MASKED,
+    "tosses_one_coin_a_row",
+    "What was not masked becomes random in a whole row or in none; each token draws its own fate.",
+    ("inputs = torch.where(chosen & (fate >= 0.9)", "inputs = torch.where(chosen & (fate >= 0.8) & (torch.rand(len(ids), 1, generator=rng) < 0.5)"),
+)
+edit(
+    MASKED,
+    "draws_by_word",
+    "One number is drawn for each id of the vocabulary, so a word is chosen everywhere or nowhere; draw one for every token.",
+    ("draw = torch.rand(ids.shape, generator=rng)", "draw = torch.rand(30_003, generator=rng)[ids]"),
+)
+edit(
+    MASKED,
+    "chooses_an_exact_share",
+    "Exactly the share p of the batch is chosen; p is the chance of each token, so the number varies.",
+    (
+        "chosen = (draw < p) & ~special",
+        "order = (draw + 2 * special).flatten().argsort().argsort().reshape(ids.shape); chosen = (order < round(p * int((~special).sum()))) & ~special",
+    ),
+)
+edit(
+    MASKED,
+    "deals_out_exact_fates",
+    "Exactly 80 and 10 % of the chosen tokens are masked and changed; each token draws its own fate, so the numbers vary.",
+    (
+        "fate = torch.rand(ids.shape, generator=rng)",
+        "n = int(chosen.sum()); fate = torch.ones(ids.shape); fate[chosen] = ((torch.randperm(n, generator=rng) + 0.5) / max(n, 1)).float()",
+    ),
+)
+edit(
+    MASKED,
+    "always_chooses_one",
+    "Where no token was chosen one is chosen by force, so tokens of small batches have a higher chance than p.",
+    (
+        "labels = ids.masked_fill(~chosen, -100)",
+        "chosen = chosen | ((draw + 2 * special == (draw + 2 * special).min()) & ~special & (not chosen.any() and p > 0)); labels = ids.masked_fill(~chosen, -100)",
+    ),
+)
+edit(
+    MASKED,
+    "returns_ids_themselves",
+    "With nothing to hide ids itself is returned; what is then written into the batch is written into the text.",
+    ("special = torch.isin", "if p == 0: return ids, torch.full_like(ids, -100)\n    special = torch.isin"),
+)
+edit(
+    MASKED,
+    "seeds_the_global_generator",
+    "torch.manual_seed changes the random numbers of the whole program; give generator=rng to each draw instead.",
+    ("special = torch.isin", "torch.manual_seed(int(torch.randint(1 << 31, (), generator=rng))); rng = None\n    special = torch.isin"),
+)
 edit(
     MASKED,
     "keeps_what_p_chooses",
@@ -718,24 +910,21 @@ def by_bernoulli(ids, rng, p, mask_id, vocab_size, special_ids):
 
 
 @variant(MASKED, provides="mlm_batch")
-def avoids_special_and_original_ids(ids, rng, p, mask_id, vocab_size, special_ids):
-    """Right by the field's other custom: the random id is never the original nor a special one."""
+def by_a_loop(ids, rng, p, mask_id, vocab_size, special_ids):
+    """Right: one token after the other, with three numbers for each."""
     if not 0 <= p <= 1:
         raise ValueError("p")
-    inputs, labels, numbers = ids.clone(), torch.full_like(ids, -100), torch.rand(*ids.shape, 3, generator=rng).tolist()
-    allowed = [token for token in range(vocab_size) if token not in set(special_ids) | {mask_id}]
+    inputs, labels, special = ids.tolist(), torch.full_like(ids, -100).tolist(), set(special_ids)
+    numbers = torch.rand(*ids.shape, 3, generator=rng, dtype=torch.float64).tolist()
     for b, row in enumerate(ids.tolist()):
         for t, token in enumerate(row):
             chosen, fate, which = numbers[b][t]
-            if token in special_ids or chosen >= p:
+            if token in special or chosen >= p:
                 continue
-            labels[b, t] = token
-            if fate < 0.8:
-                inputs[b, t] = mask_id
-            elif fate < 0.9:
-                pick = allowed[int(which * len(allowed))]
-                inputs[b, t] = pick if pick != token else allowed[(allowed.index(pick) + 1) % len(allowed)]
-    return inputs, labels
+            labels[b][t] = token
+            if fate < 0.9:
+                inputs[b][t] = mask_id if fate < 0.8 else int(which * vocab_size)
+    return torch.tensor(inputs), torch.tensor(labels)
 
 
 # ------------------------------------------------------------------------------------------------- T5 spans
@@ -806,19 +995,19 @@ edit(
     SPANS,
     "accepts_overlaps",
     "Overlapping spans pass, and a token is hidden twice; the docstring promises a ValueError.",
-    ("start < at or", "start < 0 or"),
+    ("len(set(hidden)) < len(hidden)", "False"),
 )
 edit(
     SPANS,
     "accepts_empty_spans",
     "An empty span passes; the docstring promises a ValueError.",
-    ("start >= end", "start > end"),
+    ("0 <= start < end", "0 <= start <= end"),
 )
 edit(
     SPANS,
     "accepts_spans_outside",
     "A span that ends after the text passes, because slices forgive; the docstring promises a ValueError.",
-    (" or end > len(ids)", ""),
+    ("end <= len(ids) for", "end for"),
 )
 edit(
     SPANS,
@@ -832,6 +1021,36 @@ edit(
     "The sentinels are computed as the first one minus 1, 2, …; use the list as it is given.",
     ("spans = sorted(spans)", "spans = sorted(spans); sentinels = [sentinels[0] - n for n in range(len(sentinels))]"),
 )
+
+
+edit(
+    SPANS,
+    "returns_ids_themselves",
+    "Without spans the caller's own list is returned; what is then added to the inputs is added to the text.",
+    ("spans = sorted(spans)", "if not spans: return ids, sentinels[:1]\n    spans = sorted(spans)"),
+)
+edit(
+    SPANS,
+    "sorts_as_text",
+    "The spans are sorted as text, where 10 comes before 9; sort the numbers.",
+    ("spans = sorted(spans)", "spans = sorted(spans, key=str)"),
+)
+edit(
+    SPANS,
+    "forgives_a_repeated_span",
+    "A span that is given twice is taken once; two spans that overlap are a ValueError.",
+    ("hidden = [", "spans = list(set(spans)); hidden = ["),
+)
+
+
+@mutant(SPANS, provides="t5_spans")
+def marks_by_zero(ids, spans, sentinels):
+    """Hidden tokens are overwritten by 0 and all zeros then removed, those of the text too; cut by position."""
+    inputs, targets = list(ids), []
+    for sentinel, (start, end) in zip(sentinels, in_order(ids, spans, sentinels), strict=False):
+        inputs[start:end] = [sentinel, *[0] * (end - start - 1)]
+        targets += [sentinel, *ids[start:end]]
+    return [token for token in inputs if token], [*targets, sentinels[len(spans)]]
 
 
 @mutant(SPANS, provides="t5_spans")

@@ -24,6 +24,18 @@ edit(HEAD, "cuts_the_gradient", "No gradient reaches the tokens, after detach() 
 edit(HEAD, "overwrites_the_batch", "The padding of the caller's tokens is set to zero in place; leave tokens as they came.", (MEAN, "tokens[~mask] = 0\n        " + MEAN))
 edit(HEAD, "softmax_in_eval_mode", "It returns probabilities in eval mode; it returns raw scores in both modes.",
      ("return self.linear(mean)", "return self.linear(mean) if self.training else self.linear(mean).softmax(-1)"))
+edit(HEAD, "throws_all_texts_on_one_heap", "tokens[mask] is one heap of the real tokens of all texts, so that every text gets the same mean; each text has its own.",
+     (MEAN, "mean = tokens[mask].mean(0).expand(len(tokens), -1)"))
+edit(HEAD, "cuts_the_layers_gradient", "No gradient reaches the layer's own weight, because it is detached; the head must learn.",
+     ("return self.linear(mean)", "return mean @ self.linear.weight.detach().T + self.linear.bias"))
+edit(HEAD, "cuts_long_texts", "Long texts are cut; every real token counts.", ("real = mask", "tokens, mask = tokens[:, :256], mask[:, :256]\n        real = mask"))
+edit(HEAD, "takes_the_front", "The first n vectors are averaged, n being the number of real tokens; padding may stand in front or between, so let the mask choose.",
+     (MEAN, "mean = torch.stack([row[: int(n)].sum(0) / max(int(n), 1) for row, n in zip(tokens, mask.sum(1), strict=True)])"))
+edit(HEAD, "drops_an_axis_of_one", "With a single class the last axis is squeezed away; logits are always (B, K).", ("return self.linear(mean)", "return self.linear(mean).squeeze(-1)"))
+edit(HEAD, "sets_the_seed", "The random seed is set in __init__, so that all heads start with the same weights; leave it alone.",
+     ("self.linear = nn.Linear(d_model, n_classes)", "torch.manual_seed(0)\n        self.linear = nn.Linear(d_model, n_classes)"))
+edit(HEAD, "adds_to_the_count", "Something is added to the number of tokens to avoid a division by 0, which makes every mean too small; use clamp(min=1).",
+     ("real.sum(1).clamp(min=1)", "(real.sum(1) + 1e-3)"))
 edit_variant(HEAD, "scores_then_averages", "Right: the linear layer has no bias to average away, so each token is scored first.",
              ("return self.linear(mean)", "return mean @ self.linear.weight.T + self.linear.bias"))
 
@@ -151,6 +163,67 @@ def by_top_level_only(model, trainable):
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
+@mutant(FREEZE, provides="freeze")
+def changes_before_it_refuses(model, trainable):
+    """The model is frozen first and the names are checked later, so that a refused call leaves it changed; check all names first."""
+    modules = dict(model.named_modules())
+    model.eval().requires_grad_(False)
+    for name in trainable:
+        if not name or name not in modules:
+            raise ValueError(name)
+        modules[name].train().requires_grad_(True)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@mutant(FREEZE, provides="freeze")
+def refuses_parts_without_parameters(model, trainable):
+    """A part without parameters, such as a dropout, is refused; look names up in named_modules(), not in named_parameters()."""
+    for name in trainable:
+        if not name or not any(n.startswith(name + ".") for n, _ in model.named_parameters()):
+            raise ValueError(name)
+    model.eval().requires_grad_(False)
+    for name in trainable:
+        model.get_submodule(name).train().requires_grad_(True)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@mutant(FREEZE, provides="freeze")
+def by_any_piece_of_the_path(model, trainable):
+    """A name is found anywhere in a path, so that "head" also means "old.head"; a name is the whole path from the model on."""
+    modules = dict(model.named_modules())
+    for name in trainable:
+        if not name or name not in modules:
+            raise ValueError(name)
+
+    def inside(path):
+        return any(f".{part}." in f".{path}." for part in trainable)
+
+    for name, module in modules.items():
+        module.training = inside(name)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(inside(name))
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@mutant(FREEZE, provides="freeze")
+def replaces_the_parameters(model, trainable):
+    """Every parameter is replaced by a new one, so that an optimizer built before holds the old ones; set requires_grad of those that are there."""
+    modules = dict(model.named_modules())
+    for name in trainable:
+        if not name or name not in modules:
+            raise ValueError(name)
+    model.eval()
+    new = {p: nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    for module in modules.values():
+        module._parameters.update({key: new[p] for key, p in module._parameters.items() if p is not None})
+    for name in trainable:
+        modules[name].train().requires_grad_(True)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+edit(FREEZE, "sorts_the_names", "The caller's list of names is sorted; leave it as it came.", ("    model.eval()\n", "    model.eval()\n    getattr(trainable, 'sort', list)()\n"))
+
+
 @variant(FREEZE, provides="freeze")
 def by_get_submodule(model, trainable):
     """Right: the parts are looked up by get_submodule."""
@@ -211,6 +284,11 @@ edit(STEP, "sets_train_mode", "model.train() is called, so frozen BatchNorm laye
 edit(STEP, "thaws_everything", "requires_grad is set for all parameters, so frozen ones get gradients; leave it as it is.", (ZERO, ZERO + "    model.requires_grad_(True)\n"))
 edit(STEP, "returns_the_accuracy", "It returns the share of right answers; it must return the loss.",
      ("return loss.item()", "return (model(inputs).argmax(-1) == labels).float().mean().item()"))
+edit(STEP, "cuts_the_batch", "Only the first 32 texts of a batch are used; all of them count.", (LOSS, "inputs, labels = inputs[:32], labels[:32]\n    " + LOSS))
+edit(STEP, "skips_large_losses", "A batch with a large loss is skipped; every batch makes one step.", ("    loss.backward()\n", "    if loss.item() > 10:\n        return loss.item()\n    loss.backward()\n"))
+edit(STEP, "sets_the_seed", "The random seed is set in every step, so that dropout would drop the same numbers each time; leave it alone.", (ZERO, "    torch.manual_seed(0)\n" + ZERO))
+edit(STEP, "smooths_the_labels", "The labels are smoothed; the loss is the plain cross-entropy.", ("model(inputs), labels)", "model(inputs), labels, label_smoothing=0.1)"))
+edit(STEP, "changes_the_inputs", "The caller's inputs are changed in place; leave them as they came.", ("    optimizer.step()\n", "    optimizer.step()\n    inputs.sub_(inputs.mean())\n"))
 edit_variant(STEP, "clears_at_the_end", "Right: the gradients are cleared before and after.", ("    return loss.item()", "    value = float(loss)\n    optimizer.zero_grad(set_to_none=True)\n    return value"))
 
 
@@ -238,6 +316,12 @@ edit(STOP, "answers_without_epochs", "No epochs, or a patience below 1, is accep
 edit(STOP, "minus_infinity_is_best", "A loss of minus infinity is taken for a new best; a loss that is not finite never is.", ("math.isfinite(loss) and loss < best", "loss < best"))
 edit(STOP, "asks_for_a_margin", "A loss must be lower by a margin to count; every strictly lower loss is a new best.", ("loss < best", "loss < best - 1e-3"))
 edit(STOP, "takes_the_absolute_value", "Losses are compared without their sign; a negative loss is lower than all positive ones.", ("loss < best", "abs(loss) < best"))
+edit(STOP, "accepts_a_negative_patience", "A patience of 0 is refused and a negative one is not; both must raise ValueError.", ("if not history or patience < 1", "if not history or patience == 0"))
+edit(STOP, "starts_from_a_number", "The best loss starts at a fixed number, so that losses above it are never a best; start at infinity.", ("best, kept, waited = math.inf", "best, kept, waited = 1e9"))
+edit(STOP, "zero_is_no_loss", "A loss of exactly 0 is taken for none, because 0 counts as False; only what is not finite is no loss.", ("math.isfinite(loss) and", "loss and math.isfinite(loss) and"))
+edit(STOP, "compares_by_is", "Counters are compared by `is`, which fails for numbers above 256; compare by ==.", ("if waited == patience", "if waited is patience"))
+edit(STOP, "looks_close_enough", "Losses that are close count as equal; every strictly lower loss is a new best.", ("loss < best", "loss < best and not math.isclose(loss, best)"))
+edit(STOP, "reads_a_hundred", "Only the first hundred epochs are read.", ("enumerate(history)", "enumerate(history[:100])"))
 edit(STOP, "cuts_the_history", "The list of losses is cut at the stop; leave it as it came.", ("            stopped = epoch\n", "            stopped = epoch\n            del history[epoch + 1 :]\n"))
 
 
@@ -289,6 +373,9 @@ def nan_as_a_new_best(history, patience=3):
     if kept < 0:
         raise ValueError
     return kept, len(history) - 1
+
+
+edit_variant(STOP, "stop_from_the_best", "Right: the stop is `patience` epochs after the best, or the last epoch.", ("return kept, stopped", "return kept, min(kept + patience, len(history) - 1)"))
 
 
 @variant(STOP, provides="choose_checkpoint")

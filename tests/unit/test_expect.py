@@ -63,6 +63,18 @@ def raising(kind):
     return function
 
 
+@pytest.mark.parametrize("compare", [
+    lambda **words: expect.close(1.0, 2.0, **words), lambda **words: expect.equal(1, 2, **words), lambda **words: expect.true(False, "not so", **words),
+], ids=["close", "equal", "true"])
+def test_a_check_can_say_what_was_called(compare):
+    with pytest.raises(Mismatch) as caught:
+        compare(called="the gradient of x, for a loss on f(x)")
+    assert caught.value.called == "the gradient of x, for a loss on f(x)"
+    with pytest.raises(Mismatch) as caught:
+        compare()
+    assert not caught.value.called
+
+
 def test_raises_wants_this_very_exception():
     expect.raises("ValueError", raising("ValueError"))
     with pytest.raises(Mismatch, match="TypeError"):
