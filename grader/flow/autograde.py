@@ -19,6 +19,7 @@ from grader.intake.pristine import Pristine, read_pristine
 from grader.intake.rebuild import notebook_text, notice_cell
 from grader.intake.storing import refresh
 from grader.judge.outcome import Outcome
+from grader.plain_text import one_line
 
 GRADED = "graded"
 UNTOUCHED = "untouched"
@@ -168,7 +169,8 @@ def _grade(course: NbgraderCourse, job: Job, done: Graded) -> dict[str, Any]:
     if unclear:
         done.review[job.name] = f"{len(unclear)} exercises could not be checked; look at them in Formgrader"
         _ask_for_review(course, job, unclear)
-    return {"status": GRADED, "reason": "", "exercises": [explained(row, job).as_json() for row in verdicts],
+    plain = [replace(row, reason=one_line(row.reason)) for row in verdicts]
+    return {"status": GRADED, "reason": "", "exercises": [explained(row, job).as_json() for row in plain],
             "review": done.review.get(job.name, "")}
 
 

@@ -12,6 +12,7 @@ from grader.folders import write_whole
 from grader.intake.pristine import PristineCell, pristine_from
 from grader.intake.rebuild import notebook_text
 from grader.judge.outcome import Outcome
+from grader.plain_text import one_line
 
 MAX_LINES = 500  # of one cell's output, as LimitOutput in nbgrader_config.py
 NO_RESPONSE = "No response."  # nbgrader's own words for an untouched answer
@@ -77,7 +78,7 @@ def _in_words(exercise: str, grade_id: str, verdict: dict[str, Any]) -> Exercise
     note = verdict["note"].removeprefix("Your answer's cell stops with an error: ")
     if missed and ending in (Outcome.LEARNER_ERROR.value, Outcome.TOO_SLOW.value):
         note = note or missed[0]["problem"]
-    return ExerciseVerdict(exercise, grade_id, ending, verdict["mistake"] or note, said)
+    return ExerciseVerdict(exercise, grade_id, ending, one_line(verdict["mistake"] or note), said)
 
 
 class Recorder:

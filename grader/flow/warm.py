@@ -16,6 +16,7 @@ from grader.flow.record import Recorder, graded_notebook, verdicts_of, write_gra
 from grader.flow.verdicts import NEEDS_REVIEW
 from grader.intake.suspicion import suspicious
 from grader.judge.outcome import Outcome
+from grader.plain_text import no_markup, one_line
 from grader.sandbox.limits import Limits
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _record(course: NbgraderCourse, job: Job, bundle: Bundle, result: Result, wa
     write_graded(course.folders.autograded / student / part / job.submitted.name, graded_notebook(table, stem, part, result, where))
     verdicts = [explained(row, job) for row in verdicts_of(stem, part, table, result)]
     unclear = [row.grade_id for row in verdicts if row.verdict == Outcome.COULD_NOT_CHECK.value]
-    notes = [*result.notes, *_suspicious(bundle)]
+    notes = [one_line(note) for note in (*result.notes, *_suspicious(bundle))]
     points = {row.grade_id: float(result.exercises[row.exercise]["verdict"]["points"]) for row in verdicts}
     comments = {row.exercise: _comment(row.verdict, row.reason) for row in verdicts}
     tampered = [note for note in result.notes if note.startswith("tampering")]
@@ -107,7 +108,7 @@ def _comment(verdict: str, reason: str) -> str | None:
     """What Formgrader and the feedback page show beside the answer."""
     if verdict == Outcome.PASSED.value:
         return None
-    return "No response." if verdict == Outcome.NOT_ATTEMPTED.value else f"{verdict}: {reason}" if reason else verdict
+    return "No response." if verdict == Outcome.NOT_ATTEMPTED.value else no_markup(f"{verdict}: {reason}" if reason else verdict)
 
 
 def _suspicious(bundle: Bundle) -> list[str]:

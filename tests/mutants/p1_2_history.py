@@ -21,6 +21,22 @@ edit(TRAIN, "lower_case", "Words are turned into lower case; \"The\" and \"the\"
      ("    if n < 1 or", "    tokens = [token.lower() if isinstance(token, str) else token for token in tokens]\n    if n < 1 or"))
 edit(TRAIN, "uses_up_the_text", "The list of tokens is emptied on the way; leave it as it came.",
      ("    return {\"n\": n, \"vocabulary\": sorted(set(tokens)),", "    vocabulary = sorted(set(tokens))\n    tokens.clear()\n    return {\"n\": n, \"vocabulary\": vocabulary,"))
+edit(TRAIN, "skips_the_token_0", "Tokens that count as false, 0 and \"\", are skipped; every token is counted.",
+     ("        after = counts.setdefault", "        if not tokens[i]:\n            continue\n        after = counts.setdefault"))
+edit(TRAIN, "strips_spaces", "Spaces around tokens are cut off; \" the\" and \"the\" are two tokens.",
+     ("    counts: dict", "    tokens = [token.strip() if isinstance(token, str) else token for token in tokens]\n    counts: dict"))
+edit(TRAIN, "stops_after_a_thousand", "Only the first 1000 tokens are read; the text is counted to its end.", ("    counts: dict", "    tokens = tokens[:1000]\n    counts: dict"))
+
+
+@mutant(TRAIN, provides="train_ngram")
+def remembers_earlier_texts(tokens, n, counts={}):  # noqa: B006
+    """The counts of earlier calls are still there: a default {} is made once, not at every call."""
+    if n < 1 or len(tokens) < n:
+        raise ValueError
+    for i in range(n - 1, len(tokens)):
+        after = counts.setdefault(tuple(tokens[i - n + 1 : i]), {})
+        after[tokens[i]] = after.get(tokens[i], 0) + 1
+    return {"n": n, "vocabulary": sorted(set(tokens)), "counts": counts}
 
 
 @variant(TRAIN, provides="train_ngram")
@@ -62,6 +78,11 @@ edit(PPL, "ignores_k", "k is fixed at 1; the argument must be used.", ("    tota
 edit(PPL, "accepts_unknown_tokens", "A token outside the vocabulary is accepted; it must raise ValueError.", (" or not vocabulary.issuperset(tokens)", ""))
 edit(PPL, "accepts_k_of_zero", "k of 0 or below is accepted; it must raise ValueError.", ("k <= 0 or ", ""))
 edit(PPL, "grows_the_model", "Contexts that were never seen are written into the model; leave it as it came.", (SEEN, "counts.setdefault(tuple(tokens[i - n + 1 : i]), {})"))
+edit(PPL, "checks_predicted_tokens_only", "The first n - 1 tokens may be outside the vocabulary; every token of the text must be in it.", ("issuperset(tokens)", "issuperset(tokens[n - 1:])"))
+edit(PPL, "clamps_small_probabilities", "Probabilities below 1e-6 are set to 1e-6; a small k makes them smaller, and that must show.",
+     (f"(seen.get(tokens[i], 0) + k) / {TOTAL}", f"max(1e-6, (seen.get(tokens[i], 0) + k) / {TOTAL})"))
+edit(PPL, "leaves_unknown_tokens_out", "Tokens outside the vocabulary are left out without a word; they must raise ValueError.",
+     ("    if k <= 0", "    tokens = [token for token in tokens if token in vocabulary]\n    if k <= 0"))
 
 
 @mutant(PPL, provides="ngram_perplexity")
@@ -108,15 +129,31 @@ edit(COUNT, "forgets_positions", "The tables of positions and segments are missi
 edit(COUNT, "one_norm_a_layer", "One norm a layer is counted; a layer has two.", ("+ 2 * norm", "+ norm"))
 edit(COUNT, "bias_on_the_output", "The output layer is given a bias; it has none, whatever the other layers have.", ("config[\"vocab\"] * C)", "linear(C, config[\"vocab\"]))"))
 edit(COUNT, "buckets_without_heads", "The relative table is counted with one number a bucket; it has buckets × heads numbers.", ("config[\"relative_buckets\"] * config[\"heads\"]", "config[\"relative_buckets\"]"))
+STACKS = "stacks * (norm * config[\"final_norm\"] + config[\"relative_buckets\"] * config[\"heads\"])"
+KV = "inner * config.get(\"kv_heads\", config[\"heads\"]) // config[\"heads\"]"
+edit(COUNT, "one_relative_table", "An encoder-decoder is given one relative table; there is one per stack.",
+     (STACKS, "stacks * norm * config[\"final_norm\"] + config[\"relative_buckets\"] * config[\"heads\"]"))
+edit(COUNT, "one_final_norm", "An encoder-decoder is given one final norm; there is one per stack.",
+     (STACKS, "norm * config[\"final_norm\"] + stacks * config[\"relative_buckets\"] * config[\"heads\"]"))
+edit(COUNT, "ignores_kv_heads", "kv_heads is not used: with fewer of them the layers of keys and values are narrower, I · kv_heads / heads.", (KV, "inner"))
+edit(COUNT, "narrow_queries_too", "With kv_heads the queries and the way back are made narrower too; only keys and values are.",
+     ("linear(C, inner) + 2 * linear(C, narrow) + linear(inner, C)", "3 * linear(C, narrow) + linear(narrow, C)"))
+edit(COUNT, "needs_the_optional_keys", "A configuration without kv_heads or gated stops with a KeyError; both may be missing.", ("config.get(\"gated\")", "config[\"gated\"]"))
+edit(COUNT, "ignores_the_gate", "gated is not used: a gate is one more linear layer C -> F in every layer.", ("(2 if config.get(\"gated\") else 1) * ", ""))
+edit(COUNT, "gate_on_the_way_down", "The gate is counted as F -> C; it is one more layer C -> F. With biases the two differ.",
+     ("(2 if config.get(\"gated\") else 1) * linear(C, F) + linear(F, C)", "linear(C, F) + (2 if config.get(\"gated\") else 1) * linear(F, C)"))
+edit(COUNT, "writes_into_the_configuration", "The defaults are written into the configuration; leave it as it came.", ("config.get(\"kv_heads\", config[\"heads\"])", "config.setdefault(\"kv_heads\", config[\"heads\"])"),
+     ("config.get(\"gated\")", "config.setdefault(\"gated\", False)"))
 
 
 @variant(COUNT, provides="count_parameters")
 def by_listing(config):
     """Right: all shapes are listed and multiplied."""
     C, F, inner, b = config["d_model"], config["d_ff"], config["inner"], int(config["biases"])
-    attention = [(C + b) * inner] * 3 + [(inner + b) * C]
+    head = inner // config["heads"]
+    attention = [(C + b) * inner, (inner + b) * C] + [(C + b) * head * config.get("kv_heads", config["heads"])] * 2
     norm = [C * (1 + b)]
-    plain = attention + [(C + b) * F, (F + b) * C] + norm * 2
+    plain = attention + [(C + b) * F, (F + b) * C] + [(C + b) * F] * config.get("gated", False) + norm * 2
     parts = [config["vocab"] * C, config["positions"] * C, config["segments"] * C]
     parts += plain * config["layers"] + (plain + attention + norm) * config["decoder_layers"]
     parts += norm * int(config["embedding_norm"])
@@ -127,7 +164,7 @@ def by_listing(config):
 
 
 edit_variant(COUNT, "written_flat", "Right: attention as one fused layer.",
-             ("3 * linear(C, inner) + linear(inner, C)", "linear(C, 3 * inner) + linear(inner, C)"))
+             ("linear(C, inner) + 2 * linear(C, narrow) + linear(inner, C)", "linear(C, inner + 2 * narrow) + linear(inner, C)"))
 
 TIME = "history-timeline"
 edit(TIME, "not_sorted", "The rows stay in the order of the cards; they must be sorted by date.", ("sorted(cards, key=lambda card: card[\"published\"])", "cards"))
@@ -148,6 +185,10 @@ edit(TIME, "builds_on_anything", "What a model builds on is never checked; an un
 edit(TIME, "unknown_parents_pass", "A model that builds on one that is not among the cards is accepted; it must raise ValueError.", ("older not in dates or dates[older]", "dates.get(older, \"\")"))
 edit(TIME, "sorts_the_cards", "The list of cards is sorted in place; leave it as it came.",
      ("    rows = []", "    cards.sort(key=lambda card: card[\"published\"])\n    rows = []"))
+edit(TIME, "part_of_a_name", "A name counts as present if it is part of another, as GPT is of GPT-2; names must be equal.",
+     ("older not in dates or dates[older]", "not any(older in model for model in dates) or dates.get(older, \"\")"))
+edit(TIME, "refuses_the_same_year", "Models of the same year can't build on each other here; an earlier month is enough.", ("dates[older] >= card[\"published\"]", "dates[older][:4] >= card[\"published\"][:4]"))
+edit(TIME, "this_century_only", "The year is made of its last two digits; models before 2000 get a wrong one.", ("int(card[\"published\"][:4])", "2000 + int(card[\"published\"][2:4])"))
 
 
 @mutant(TIME, provides="timeline")
@@ -198,6 +239,14 @@ edit(GAIN, "halves_the_step", "It takes the middle between the two points; the s
 edit(GAIN, "zero_when_neither", "It returns a number if neither curve gets there; the answer is None.", ("return None if", "return 0.0 if"))
 edit(GAIN, "no_gain_is_none", "A gain of exactly 0 becomes None; None is for curves that never get there.", ("else scratch - tuned", "else (scratch - tuned) or None"))
 edit(GAIN, "starts_at_zero", "A curve that is down at its first point is counted as reached at 0 examples; it is that point's examples.", ("return float(x)\n", "return 0.0\n"))
+edit(GAIN, "cuts_the_longer_curve", "The longer curve is cut to the length of the shorter; each curve is read to its own end.",
+     ("    scratch, tuned = reached(curve_scratch), reached(curve_tuned)",
+      "    short = min(len(curve_scratch), len(curve_tuned))\n    scratch, tuned = reached(curve_scratch[:short]), reached(curve_tuned[:short])"))
+edit(GAIN, "zero_examples_are_never", "A curve that is down at 0 examples is taken for one that never gets there; 0 counts as false.",
+     ("    return None if", "    scratch, tuned = scratch or math.inf, tuned or math.inf\n    return None if"))
+edit(GAIN, "stumbles_over_a_flat_piece", "Two neighbouring points of equal loss end in a division by zero; compute the slope only where the curve crosses.",
+     ("        for x, y in curve:\n", "        for x, y in curve:\n            if before is not None:\n                1 / (y - before[1])\n"))
+edit(GAIN, "adds_to_the_curves", "A point is added to the caller's curves; leave them as they came.", ("        before = None\n", "        before = None\n        curve.append(curve[-1])\n"))
 
 
 @mutant(GAIN, provides="pretraining_gain")
