@@ -1,8 +1,10 @@
 # %% [markdown]
 # # From counting words to pretrained transformers
 #
+# In the lesson before, a model gave you a probability for every next token. Where do such probabilities come from?
+#
 # In 1948 Claude Shannon described a game with a book. Pick a word at random, look for that word elsewhere in the book, and write down the word after it. Then again from there.
-# The result read almost like English (Shannon 1948, *A Mathematical Theory of Communication*, section 3, which tells the game for letters and does the like with words).
+# The result read almost like English (Shannon 1948, *A Mathematical Theory of Communication*, which tells the game for letters and does the like with words).
 # That was a language model: one word of memory, and a book for a brain.
 #
 # Seventy years later the book has become hundreds of billions of numbers. The question never changed: **what comes next?**
@@ -14,7 +16,8 @@ draw_timeline()
 
 # %% [markdown]
 # Each point is the largest model of one paper (the sources are in `handbook/history.py`). Look at the vertical axis: every line of the grid is a factor of ten.
-# Look at the colours too: among the models chosen here, all after 2020 are of one kind, the decoder. The last point is the large sister of SmolLM2-135M, the model of this course.
+# Look at the colours too: among the models chosen here, all after 2020 are of one kind, the decoder (the three kinds are explained below).
+# The last point is the large sister of SmolLM2-135M, the model of this course.
 #
 # In this lesson you measure three generations of answers on the same text, learn to weigh a transformer by its configuration, and see what pretraining saves.
 #
@@ -52,7 +55,7 @@ def train_ngram(tokens: list[Hashable], n: int) -> dict[str, Any]:
     >>> train_ngram(["a", "b", "a", "b", "c"], 2)["counts"]
     {('a',): {'b': 2}, ('b',): {'a': 1, 'c': 1}}
 
-    Source: Shannon 1948, "A Mathematical Theory of Communication", section 3.
+    Source: Shannon 1948, "A Mathematical Theory of Communication".
     """
     ### BEGIN SOLUTION
     if n < 1 or len(tokens) < n:
@@ -67,7 +70,7 @@ def train_ngram(tokens: list[Hashable], n: int) -> dict[str, Any]:
 
 
 # %% [markdown]
-# **What you should see.** For the fox: `{"fox": 2, "hen": 1}` after `("the",)`.
+# **What you should see.** In "a b c" there are two pairs, so the last letter is counted too. For the fox: `{"fox": 2, "hen": 1}` after `("the",)`.
 
 # %% check="history-ngram-train"
 
@@ -114,7 +117,7 @@ def ngram_perplexity(model: dict[str, Any], tokens: list, k: float = 1.0) -> flo
     >>> ngram_perplexity({"n": 1, "vocabulary": ["a", "b"], "counts": {(): {"a": 3, "b": 1}}}, ["a", "a"], k=1.0)  # P(a) = 4/6
     1.5
 
-    Source: Jurafsky and Martin, "Speech and Language Processing", 3rd edition draft, chapter 3 (n-gram language models).
+    Source: Jurafsky and Martin, "Speech and Language Processing", 3rd edition draft, the chapter on n-gram language models.
     """
     ### BEGIN SOLUTION
     n, vocabulary, counts = model["n"], set(model["vocabulary"]), model["counts"]
@@ -134,7 +137,8 @@ def ngram_perplexity(model: dict[str, Any], tokens: list, k: float = 1.0) -> flo
 # %% check="history-ngram-perplexity"
 
 # %% [markdown]
-# **On 60 unseen stories.** **Predict before you run:** does the perplexity always fall when the memory grows?
+# **On stories that were not counted.** The stories are split in three: 600 to count (*training*), 60 to choose n and k with (*validation*), 60 to report with (*test*).
+# **Predict before you run:** does the perplexity always fall when the memory grows?
 
 # %% demo
 from handbook import plots
@@ -145,40 +149,68 @@ train = yours_or_ours("train_ngram", globals(), exercise="history-ngram-train")
 perplexity = yours_or_ours("ngram_perplexity", globals(), exercise="history-ngram-perplexity")
 corpus = story_corpus()
 models = {n: train(corpus.train, n) for n in range(1, 7)}
-by_k = {k: {n: perplexity(model, corpus.test, k=k) for n, model in models.items()} for k in (1, 0.01)}
-plots.bars([f"n = {n}" for n in models], {f"k = {k}": list(row.values()) for k, row in by_k.items()}, title="n-gram models on unseen stories",
-           xlabel="perplexity", ylabel="words in a piece", log=True,
-           alt="With k = 0.01 perplexity falls from 134 at n = 1 to 2.5 at n = 3 and rises to 4 at n = 6. With k = 1 it falls to 10 and rises to 26.")
-print(f"V = {len(corpus.words)} words")
+by_k = {k: {n: perplexity(model, corpus.valid, k=k) for n, model in models.items()} for k in (1, 0.01)}
+plots.lines(list(models), {f"k = {k}": list(row.values()) for k, row in by_k.items()}, title="n-gram models on the 60 validation stories",
+            logy=True, xlabel="n, words in a piece", ylabel="perplexity", alt="With k = 0.01 perplexity falls from 134 at n = 1 to 2.5 at n = 3 and rises to 4.2 at n = 6. With k = 1 it falls to 10 and rises to 26.")
+for k, row in by_k.items():
+    print(f"V = {len(corpus.words)}, k = {k:<5}", "  ".join(f"n = {n}: {value:6.2f}" for n, value in row.items()))
 
 # %% [markdown]
 # It falls, and then it rises: six words in a row are seldom seen twice, so the counts run dry. For a table of counts, "the fox ran" and "the hare ran" have nothing in common.
 #
 # The choice of k decides how much. With k = 1 every context gets V made-up counts, one a word, and a long context has seldom been seen that often. A small k leaves more room for what was seen.
 #
+# You have just used the validation stories to choose. A set that was used to choose can't be used to report: the winner is partly the luckiest, so its score is too good.
+# That is what the third set is for. Nothing has looked at it yet.
+#
 # ## Generations two and three: vectors, then attention
 #
 # Bengio et al. (2003, *A Neural Probabilistic Language Model*, JMLR 3) gave every word a vector, so that words used alike could share what was learned. But the memory stayed a few words long; the model below has three.
-# The transformer (Vaswani et al. 2017, arXiv:1706.03762) lets every word look at all words before it, and it trains on all positions at once, which is what made the sizes above affordable.
-# Both in one cell, same stories:
+# Ten years later word2vec (Mikolov et al. 2013, arXiv:1301.3781) learned such vectors from more than a billion words, cheaply enough for everyone to use.
+# Recurrent networks of a kind called LSTM read one word at a time and carried a memory along; in *sequence to sequence* (Sutskever et al. 2014, arXiv:1409.3215) one read a sentence into a single vector and another wrote the translation from it.
+# One vector is narrow for a long sentence, so Bahdanau et al. (2014, arXiv:1409.0473) let the writer look back at all words of the input and weigh them anew at every step: *attention*.
+# The transformer (Vaswani et al. 2017, arXiv:1706.03762) kept the attention and dropped the recurrence. A word looks at the others directly (where text is written: at all words before it), and nothing has to wait for the word before,
+# so it trains on all positions at once, which is what made the sizes above affordable.
+#
+# *Training* means: show the model a text, measure how badly it predicts the next words (the *loss*), and nudge every number in it a little in the direction that lowers the loss; then again, with the next text.
+# That direction is called the *gradient*. Nobody counts anything. Here are 2003 and 2017 in one cell, on the same stories, and all three are reported on the test stories:
 
 # %% demo
 from handbook.history import attention_perplexity, neural_ngram_perplexity
 
-by_n = by_k[0.01]
-best = min(by_n, key=by_n.get)
-results = {f"counts, n = {best}": by_n[best], "vectors of 3 words": neural_ngram_perplexity(corpus), "attention over 64 words": attention_perplexity(corpus)}
-plots.bars(list(results), list(results.values()), title="Three generations on the same 60 unseen stories", xlabel="perplexity", ylabel="model",
-           alt="Counts reach 2.5, vectors 1.9, attention 1.7; lower is better.")
+best_k, best_n = min(((k, n) for k in by_k for n in models), key=lambda pair: by_k[pair[0]][pair[1]])
+results = {f"counts, n = {best_n}, k = {best_k}": perplexity(models[best_n], corpus.test, k=best_k), "vectors of 3 words": neural_ngram_perplexity(corpus),
+           "attention over 64 words": attention_perplexity(corpus)}
+plots.bars(list(results), list(results.values()), title="Three generations on the same 60 test stories", xlabel="perplexity", ylabel="model",
+           alt="Counts reach 2.5, vectors 1.8, attention 1.7; lower is better.")
 
 # %% [markdown]
-# The stories are tiny and regular, so all three do well. Their order here is that of the history, and it rests on one draw of stories. The comparison even favours the counts:
-# their n and k were chosen on the very stories they are measured with. Try `story_corpus(seed=1)`: does the order hold?
+# The stories are tiny and regular, so all three do well. Their order here is that of the history, and it rests on one draw of stories and on three models of very different make.
+# Try `story_corpus(seed=1)`: does the order hold?
 #
 # ## Weigh a transformer
 #
 # "175 billion parameters" is not a secret of its makers. It follows from five or six numbers in a configuration, and you can compute it.
-# You need not know yet how the parts work: lesson p1_4 builds them. Here you count what they hold.
+# Here is one layer. Lesson 4 builds each box; here you only weigh them.
+#
+# ```text
+# tokens in      one vector of C numbers for each token
+#    │
+#    ├────► norm [C] ──► attention: queries [C×I]  keys [C×I]  values [C×I]  the way back [I×C]
+#    +◄────────────────────┘
+#    │
+#    ├────► norm [C] ──► feed-forward: [C×F] then [F×C]
+#    +◄────────────────────┘
+#    ▼
+# tokens out     C numbers each again; the next layer is built alike, with numbers of its own
+# ```
+#
+# In brackets stands how many numbers a box holds. They are the same for all tokens, so the length of the text does not matter. (Some models put the norms after the boxes; it changes nothing in the count.)
+#
+# - A *stack* is layers on top of each other. An **encoder** is a stack in which every token may read the whole text.
+# - A **decoder** is a stack in which a token may read only itself and what stands before, so that it can write.
+# - **Cross-attention** is how the two work together: in each layer of the decoder, its tokens also read the encoder's.
+# - **Relative buckets** are a small table of numbers: one for each range of distances between two tokens and each head, added when one token reads another.
 #
 # | part | what it is | what it holds |
 # |---|---|---|
@@ -186,13 +218,15 @@ plots.bars(list(results), list(results.values()), title="Three generations on th
 # | embedding table | one row for each word; perhaps one for each position and each kind of segment | rows × $C$, where $C$ is the width of a token's vector |
 # | attention | lets tokens read each other, through several *heads* at once | four linear layers: queries, keys, values ($C \to I$), and the way back ($I \to C$) |
 # | cross-attention | attention of a decoder on what an encoder has read | the same once more |
+# | fewer heads for keys and values | several heads of queries share one head of keys and values (*grouped-query attention*) | keys and values are $C \to I \cdot$ kv_heads / heads |
 # | feed-forward | works on each token alone | two linear layers, $C \to F \to C$ |
+# | gate | decides, number by number, what of $F$ passes (*SwiGLU* and its relatives) | one more linear layer, $C \to F$ |
 # | norm | rescales a vector | $C$ weights, and $C$ biases if it has any |
 # | relative buckets | T5's way to say how far apart two tokens are | buckets × heads |
 # | pooler | BERT's last linear layer, for the whole text | a linear layer $C \to C$ |
 # | output layer | scores every word of the vocabulary | vocab × $C$, or nothing new if it is *tied*: the embedding table used again |
 #
-# A *stack* is layers on top of each other. Take the smallest case: ten words, vectors of four numbers, one layer, no biases, the output tied.
+# Take the smallest case: ten words, vectors of four numbers, one layer, no biases, the output tied.
 
 # %%
 C, F = 4, 8
@@ -203,7 +237,7 @@ for name, numbers in parts.items():
 print(f"{sum(parts.values()):>4}  together")
 
 # %% [markdown]
-# The same two lines of arithmetic, at the size of GPT-2:
+# The same two lines of arithmetic, at the size of GPT-2 (its biases, norms and embeddings left out):
 
 # %%
 C, F, layers = 768, 3072, 12
@@ -219,7 +253,7 @@ from typing import Any
 def count_parameters(config: dict[str, Any]) -> int:
     """Count the trainable numbers of a transformer from its configuration.
 
-    config holds ints (0 = has none) and bools, all keys always present:
+    config holds ints (0 = has none) and bools. All keys but the last two are always present:
         vocab, positions, segments     rows of the embedding tables, each row of d_model numbers; once, also in an encoder-decoder
         d_model (C), d_ff (F)          width of a token, width inside the feed-forward part
         heads, inner (I)               number of heads, and heads × width of a head, all heads together (often I = C, but not always)
@@ -230,14 +264,19 @@ def count_parameters(config: dict[str, Any]) -> int:
         relative_buckets               rows of a table of relative_buckets × heads numbers, one table per stack
         pooler                         one linear layer C -> C at the end
         tied                           whether the output layer C -> vocab (never with a bias) is the embedding table itself
-    A linear layer a -> b has a·b numbers, plus b if biases. A norm has C, plus C if biases. Attention is three linear layers C -> I and one I -> C.
-    Feed-forward is C -> F and F -> C. A layer is attention, feed-forward and 2 norms; a decoder layer of an encoder-decoder has one more attention and one more norm.
+        kv_heads                       may be missing: how many heads have keys and values of their own, in every attention. Missing = heads. It divides heads
+        gated                          may be missing: whether every feed-forward part has a gate. Missing = False
+    A linear layer a -> b has a·b numbers, plus b if biases. A norm has C, plus C if biases. Attention is three linear layers C -> I (queries, keys, values) and one I -> C;
+    with fewer kv_heads, keys and values are C -> I · kv_heads / heads each, and the other two are as before. Feed-forward is C -> F and F -> C, with a gate one more C -> F. A layer is attention, feed-forward and 2 norms; a decoder layer of an encoder-decoder has one more attention and one more norm.
 
     >>> count_parameters(dict(vocab=10, positions=0, segments=0, d_model=4, d_ff=8, heads=2, inner=4, layers=1, decoder_layers=0, biases=False,
     ...                       embedding_norm=False, final_norm=False, relative_buckets=0, pooler=False, tied=True))  # 40 + 64 + 64 + 8
     176
 
-    Source: Radford et al. 2019 (GPT-2); Devlin et al. 2019, arXiv:1810.04805 (BERT); Raffel et al. 2020, arXiv:1910.10683 (T5).
+    Leave the configuration as it came. Returns: an int.
+
+    Source: Radford et al. 2019 (GPT-2); Devlin et al. 2019, arXiv:1810.04805 (BERT); Raffel et al. 2020, arXiv:1910.10683 (T5);
+        Ainslie et al. 2023, arXiv:2305.13245 (fewer heads for keys and values); Shazeer 2020, arXiv:2002.05202 (the gate).
     """
     ### BEGIN SOLUTION
     C, F, inner = config["d_model"], config["d_ff"], config["inner"]
@@ -246,8 +285,10 @@ def count_parameters(config: dict[str, Any]) -> int:
         return a * b + (b if config["biases"] else 0)
 
     norm = 2 * C if config["biases"] else C
-    attention = 3 * linear(C, inner) + linear(inner, C)
-    layer = attention + linear(C, F) + linear(F, C) + 2 * norm
+    narrow = inner * config.get("kv_heads", config["heads"]) // config["heads"]
+    attention = linear(C, inner) + 2 * linear(C, narrow) + linear(inner, C)
+    feed_forward = (2 if config.get("gated") else 1) * linear(C, F) + linear(F, C)
+    layer = attention + feed_forward + 2 * norm
     stacks = 2 if config["decoder_layers"] else 1
     total = (config["vocab"] + config["positions"] + config["segments"]) * C
     total += config["layers"] * layer + config["decoder_layers"] * (layer + attention + norm)
@@ -259,16 +300,31 @@ def count_parameters(config: dict[str, Any]) -> int:
 
 # %% [markdown]
 # **What you should see.** GPT-2 small has 124,439,808 numbers, BERT-base 109,482,240 and T5-small 60,506,624, to the last one.
-# The paper prints 117M for this GPT-2 (Radford et al. 2019, table 2), and the released weights hold 124 million: a reason to count for yourself.
+# The paper (Radford et al. 2019, *Language Models are Unsupervised Multitask Learners*) prints 117M for this GPT-2, and the released weights hold 124 million: a reason to count for yourself.
 
 # %% check="history-count-parameters"
 
 # %% [markdown]
-# **GPT-3, from its table.** The paper (Brown et al. 2020, arXiv:2005.14165, table 2.1) gives eight configurations and sizes rounded to two or three digits.
+# **The model of this course on the scales.** It is a decoder with a gate, and nine heads of queries share three of keys and values. Does your count agree with the weights themselves?
+
+# %% demo
+from handbook import load_lm
+
+count = yours_or_ours("count_parameters", globals(), exercise="history-count-parameters")
+real = load_lm().model
+said = real.config
+smol = {"vocab": said.vocab_size, "positions": 0, "segments": 0, "d_model": said.hidden_size, "d_ff": said.intermediate_size, "heads": said.num_attention_heads,
+        "inner": said.num_attention_heads * said.head_dim, "kv_heads": said.num_key_value_heads, "gated": True, "layers": said.num_hidden_layers, "decoder_layers": 0,
+        "biases": said.attention_bias, "embedding_norm": False, "final_norm": True, "relative_buckets": 0, "pooler": False, "tied": said.tie_word_embeddings}
+print(f"from the configuration {count(smol):,}")
+print(f"from the weights       {sum(weights.numel() for weights in real.parameters()):,}")
+print(f"without sharing heads  {count({**smol, 'kv_heads': smol['heads']}):,}")
+
+# %% [markdown]
+# **GPT-3, from its table.** The paper (Brown et al. 2020, arXiv:2005.14165) gives eight configurations and sizes rounded to two or three digits.
 # Which of your counts round to what is printed? The last line is ours: the 1.3B row with 16 heads instead of 24.
 
 # %% demo
-count = yours_or_ours("count_parameters", globals(), exercise="history-count-parameters")
 shared = {"vocab": 50257, "positions": 2048, "segments": 0, "decoder_layers": 0, "biases": True, "embedding_norm": False, "final_norm": True,
           "relative_buckets": 0, "pooler": False, "tied": True}
 table = [("125M", 12, 768, 12, 64), ("350M", 24, 1024, 16, 64), ("760M", 24, 1536, 16, 96), ("1.3B", 24, 2048, 24, 128), ("2.7B", 32, 2560, 32, 80),
@@ -313,7 +369,7 @@ def timeline(cards: list[dict]) -> list[dict]:
     >>> timeline([{"model": "GPT", "published": "2018-06", "sees": "before", "predicts": "next token", "builds_on": []}])
     [{'year': 2018, 'model': 'GPT', 'architecture': 'decoder', 'objective': 'causal'}]
 
-    Source: Raffel et al. 2020, arXiv:1910.10683, section 3.2 (architectures) and 3.3 (objectives).
+    Source: Raffel et al. 2020, arXiv:1910.10683, which compares architectures and objectives.
     """
     ### BEGIN SOLUTION
     architectures = {"before": "decoder", "all": "encoder", "all, then before": "encoder-decoder"}
@@ -336,12 +392,18 @@ def timeline(cards: list[dict]) -> list[dict]:
 # %% check="history-timeline"
 
 # %% [markdown]
-# **Why decoders, at the large sizes?** Two reasons are often given. A decoder gets a loss at every token of a text, where BERT learns from the 15% that were hidden (Devlin et al. 2019, section 3.1).
-# And a task can be put to it as text to continue, without further training (Brown et al. 2020, abstract). Neither proves that nothing else would have worked.
+# **Why decoders, at the large sizes?** Two reasons are often given. A decoder gets a loss at every token of a text, where BERT learns from the 15% that were hidden (Devlin et al. 2019).
+# And a task can be put to it as text to continue, without further training (Brown et al. 2020). Neither proves that nothing else would have worked.
+#
+# **And since then?** A model that continues text is not yet one that answers. *Instruction tuning* trains it further on tasks written out as instructions with their answers (FLAN, Wei et al. 2021, arXiv:2109.01652).
+# InstructGPT (Ouyang et al. 2022, arXiv:2203.02155) added people's rankings of its answers: people preferred its 1.3 billion numbers to GPT-3's 175 billion. The instruct model that you ran in lesson 1 was tuned on instructions too (Ben Allal et al. 2025, arXiv:2502.02737).
 #
 # ## What pretraining saves
 #
-# The same small transformer learns to write support tickets, letter by letter: once from random weights, once after it has read 600 stories.
+# *Pretraining* is training on much general text; *fine-tuning* goes on from there with a little text of the kind you need.
+# The same small transformer learns to write support tickets, letter by letter: once from random weights, once after it has been trained on 600 stories.
+#
+# The **loss** is the mean surprise at what really came, $-\ln p$, in *nats*: 1 nat is 1.44 bits, and exp(loss) is the perplexity, here per letter. A training *window* is a piece of text shown once.
 # **Predict before you run:** the stories hold no tickets. Do they help?
 
 # %% demo
@@ -369,6 +431,7 @@ def pretraining_gain(curve_scratch: list[tuple[float, float]], curve_tuned: list
         An example that is seen twice counts twice.
     A curve reaches the target at the first point whose loss is at or below it, or, if the point before is above it, where the straight line between
         the two points crosses it. If the very first point is at or below the target, it is reached at that point's examples.
+    Leave the curves as they came.
     Returns: examples seen from scratch minus examples seen after pretraining, a float, 0.0 if they are equal, negative if pretraining was a loss;
         math.inf if only the pretrained curve reaches the target, -math.inf if only the one from scratch does, None if neither does.
 
@@ -410,8 +473,32 @@ for target in (2.9, 2.7, 2.5):
 #
 # - A language model says what comes next; perplexity says how much it hesitates.
 # - Counts know only what they have seen. Vectors share what is learned between words, attention lets every word look back as far as it likes.
+# - Learn on one set, choose on a second, report on a third.
 # - A transformer's size follows from its configuration. Check published figures.
 # - Pretraining is paid once; here fine-tuning then needed fewer steps, although the texts differ.
 #
-# **Further reading.** Shannon 1948, *A Mathematical Theory of Communication* · Bengio et al. 2003, *A Neural Probabilistic Language Model*, JMLR 3 · Vaswani et al. 2017, arXiv:1706.03762 ·
-# Devlin et al. 2019, *BERT*, arXiv:1810.04805 · Raffel et al. 2020, *T5*, arXiv:1910.10683 · Brown et al. 2020, *GPT-3*, arXiv:2005.14165 · Hernandez et al. 2021, *Scaling Laws for Transfer*, arXiv:2102.01293.
+# ## From memory
+#
+# Answer aloud or on paper, then open.
+#
+# <details><summary>1. A bigram model with add-k smoothing meets a context that it has never seen. Which perplexity does it have there, and why?</summary>
+#
+# V, the size of the vocabulary: all counts are 0, so each word gets k / (k V) = 1/V.
+# </details>
+#
+# <details><summary>2. You try six values of n on a set of stories and keep the best. Why do you need other stories to report its perplexity?</summary>
+#
+# The best of six is partly the luckiest on those stories. A set that was used to choose says too much good about the choice.
+# </details>
+#
+# <details><summary>3. What does a layer of an encoder-decoder's decoder hold that an encoder's layer does not, and what exists once per stack?</summary>
+#
+# A second attention (cross-attention) with its own norm. Once per stack: the final norm and the table of relative buckets, where the model has them.
+# </details>
+#
+# **Next.** The counts were fed words, and one word that is not in the list stops them. Lesson 3 cuts text into pieces so that no text is ever unknown, and gives each piece its vector.
+#
+# **Further reading.** Shannon 1948, *A Mathematical Theory of Communication* · Bengio et al. 2003, *A Neural Probabilistic Language Model*, JMLR 3 · Sutskever et al. 2014, *Sequence to Sequence Learning with Neural Networks*, arXiv:1409.3215 ·
+# Bahdanau et al. 2014, *Neural Machine Translation by Jointly Learning to Align and Translate*, arXiv:1409.0473 · Vaswani et al. 2017, *Attention Is All You Need*, arXiv:1706.03762 ·
+# Devlin et al. 2019, *BERT*, arXiv:1810.04805 · Raffel et al. 2020, *T5*, arXiv:1910.10683 · Brown et al. 2020, *GPT-3*, arXiv:2005.14165 · Hernandez et al. 2021, *Scaling Laws for Transfer*, arXiv:2102.01293 ·
+# Ouyang et al. 2022, *Training language models to follow instructions with human feedback*, arXiv:2203.02155.

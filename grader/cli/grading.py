@@ -129,6 +129,9 @@ class _Ways:
             if self.workers or self.scheduler:
                 raise FlowError("--plain grades one after the other; leave out --workers and --scheduler")
             return None
+        if not sys.platform.startswith("linux"):
+            raise FlowError(f"the workers need Linux, and this is {sys.platform}; say `--plain` to grade by nbgrader's own autograder: "
+                            "then every submission can read and change what you can")
         if not self.no_sandbox:
             level = probe()
             if not level.enough:

@@ -46,7 +46,6 @@ class Result:
     problem: str = ""  # why the whole notebook could not be graded: the grader's fault, not the learner's
     sandbox: str = ""
     seconds: float = 0.0
-    cpu: float = 0.0
     processes: int = 0
 
     def as_json(self) -> dict[str, Any]:

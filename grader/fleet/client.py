@@ -48,6 +48,11 @@ class LearnerProcess:
         """Whether the process ended by itself; the server may need a moment to say so."""
         return self.ended is not None or bool(select.select([self.control], [], [], TOLD_SECONDS)[0])
 
+    def leave(self) -> None:
+        """Let the server end the process, without waiting for it."""
+        self.sock.close()
+        self.control.close()
+
     def end(self) -> Ended:
         """End the process, if it has not ended by itself."""
         if self.ended is None:
@@ -77,15 +82,24 @@ class WarmServer:
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             control.connect(self.path)
-            header = json.dumps({"limits": limits.as_json(), "seed": seed}).encode()
+            header = json.dumps({"limits": limits.as_json(), "seed": seed, "core": own_core()}).encode()
             socket.send_fds(control, [header], [theirs.fileno()])
         except OSError as error:
             for end in (mine, control):
                 end.close()
-            raise WarmServerError(f"the warm server is gone ({error}); start again with `grader autograde --resume`") from None
+            raise WarmServerError(f"the warm server is gone ({error}); run `grader autograde` again: it grades what is missing") from None
         finally:
             theirs.close()
         return LearnerProcess(mine, control)
+
+
+def own_core() -> int | None:
+    """The core that this process is bound to, if it is bound to one.
+
+    Judge and learner take turns, so they share a core: to wake a process on another one takes longer than most calls.
+    """
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+    return next(iter(cores)) if len(cores) == 1 else None
 
 
 class RunningServer:

@@ -23,7 +23,7 @@ CONNECT_SECONDS = 30
 RETRIES = 3  # times that a notebook is tried again when the worker it was on is lost
 
 _lock = threading.Lock()
-_servers: dict[bool, WarmServer] = {}
+_servers: dict[bool, tuple[RunningServer, WarmServer]] = {}
 
 
 class ClusterPool:
@@ -84,15 +84,17 @@ def work(bundle: Bundle, version: str, *, sandbox: bool) -> dict[str, Any]:
 
 
 def _server(sandbox: bool) -> WarmServer:
+    if sandbox in _servers and _servers[sandbox][0].process.poll() is not None:  # somebody ended it
+        _servers.pop(sandbox)
     if sandbox not in _servers:
         import torch
 
         os.environ["HANDBOOK_GRADING"] = "1"
         torch.set_num_threads(1)
         running = RunningServer(sandbox=sandbox)
-        _servers[sandbox] = running.__enter__()
+        _servers[sandbox] = running, running.__enter__()
         atexit.register(running.__exit__, None, None, None)
-    return _servers[sandbox]
+    return _servers[sandbox][1]
 
 
 def course_version() -> str:

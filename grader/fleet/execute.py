@@ -38,13 +38,13 @@ def execute_with_verdicts(bundle: Bundle, server: WarmServer) -> tuple[Result, d
     except WarmServerError as error:
         result.problem = str(error)
     finally:
-        session.end()
+        session.close()
     for exercise, verdict in verdicts.items():
         card = Card(find_exercise(exercise), verdict, repeatable=False)
         result.exercises[exercise] = {"verdict": verdict.as_json(), "html": card.html(), "plain": repr(card)}
     result.cells = session.cells
     result.notes = [*dict.fromkeys(session.notes), *result.notes][:MAX_NOTES]
-    result.seconds, result.cpu, result.processes = time.monotonic() - started, session.cpu, session.lives
+    result.seconds, result.processes = time.monotonic() - started, session.lives
     return result, verdicts
 
 
@@ -83,4 +83,4 @@ def provenance(bundle: Bundle, result: Result) -> dict[str, Any]:
     points = {name: row["verdict"]["points"] for name, row in result.exercises.items()}
     return {"sandbox": result.sandbox, "seeds": dict(bundle.seeds), "points": points, "limits": bundle.limits.as_json(),
             "python": platform.python_version(), "torch": torch.__version__,
-            "seconds": round(result.seconds, 3), "cpu_seconds": round(result.cpu, 3)}
+            "seconds": round(result.seconds, 3)}

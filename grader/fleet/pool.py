@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -46,18 +48,16 @@ class LocalPool:
     def run(self, bundles: Iterable[Bundle]) -> Iterator[Result]:
         """Grade the bundles; results come in the order in which they are done, one for every bundle."""
         if self.workers == 1:
-            for bundle in bundles:
-                yield execute(bundle, self.server)
+            yield from self._here(bundles)
             return
         waiting, lives = iter(bundles), dict[str, int]()
-        again: list[Bundle] = []
+        again: deque[Bundle] = deque()
         while True:
             broken: list[Bundle] = []
             yield from self._until_broken(self._started(), waiting, again, broken)
-            if not broken:
+            if not broken and not again:
                 return
             self._end(wait=False)
-            again = []
             for bundle in broken:
                 lives[bundle.name] = lives.get(bundle.name, 0) + 1
                 if lives[bundle.name] < LIVES:
@@ -65,11 +65,21 @@ class LocalPool:
                 else:
                     yield Result(bundle.name, problem=BROKEN)
 
+    def _here(self, bundles: Iterable[Bundle]) -> Iterator[Result]:
+        before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+        _bind(0)
+        try:
+            for bundle in bundles:
+                yield _or_problem(bundle, lambda: execute(bundle, self.server))  # noqa: B023 -- it is called at once
+        finally:
+            if before is not None:
+                os.sched_setaffinity(0, before)
+
     def _started(self) -> ProcessPoolExecutor:
         if self.executor is None:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(PRELOAD)
-            self.executor = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin, initargs=(self.server,))
+            self.executor = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin, initargs=(self.server, context.Value("i", 0)))
         return self.executor
 
     def _end(self, *, wait: bool) -> None:
@@ -77,40 +87,67 @@ class LocalPool:
             self.executor.shutdown(wait=wait, cancel_futures=True)
             self.executor = None
 
-    def _until_broken(self, executor: ProcessPoolExecutor, waiting: Iterator[Bundle], again: list[Bundle], broken: list[Bundle]) -> Iterator[Result]:
+    def _until_broken(self, executor: ProcessPoolExecutor, waiting: Iterator[Bundle], again: deque[Bundle], broken: list[Bundle]) -> Iterator[Result]:
         running: dict[Future[dict[str, Any]], Bundle] = {}
-        queue = _chained(again, waiting)
+        alone = bool(again)  # one of these may have ended its worker: one at a time, so that it alone is blamed
         while True:
-            while len(running) < self.workers * AHEAD and not broken and (bundle := next(queue, None)) is not None:
+            alone = alone and bool(again or running)
+            while len(running) < (1 if alone else self.workers * AHEAD) and not broken:
+                bundle = again.popleft() if again else None if alone else next(waiting, None)
+                if bundle is None:
+                    break
                 try:
                     running[executor.submit(_work, bundle)] = bundle
                 except BrokenProcessPool:
-                    broken.append(bundle)
+                    again.appendleft(bundle)  # it was not even begun
+                    break
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 bundle = running.pop(future)
                 try:
-                    yield Result(**future.result())
+                    yield _or_problem(bundle, lambda: Result(**future.result()))  # noqa: B023 -- it is called at once
                 except BrokenProcessPool:
                     broken.append(bundle)
-                except Exception as error:  # the grader's own fault: this notebook needs a look, the rest goes on
-                    yield Result(bundle.name, problem=f"{type(error).__name__}: {error}")
 
 
-def _chained(first: list[Bundle], rest: Iterator[Bundle]) -> Iterator[Bundle]:
-    yield from first
-    yield from rest
+def _or_problem(bundle: Bundle, work: Callable[[], Result]) -> Result:
+    """The result; if the grader itself is at fault, this notebook needs a look and the rest goes on."""
+    try:
+        return work()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:
+        return Result(bundle.name, problem=f"{type(error).__name__}: {error}")
 
 
-def _begin(server: WarmServer) -> None:
-    """Make this process a worker."""
+def _begin(server: WarmServer, count: Any) -> None:
+    """Make this process a worker, on a core of its own as long as there are enough."""
     import torch
 
     global _server
     _server = server
+    with count.get_lock():
+        number, count.value = count.value, count.value + 1
+    _bind(number)
     os.environ["HANDBOOK_GRADING"] = "1"
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _bind(number: int) -> None:
+    """Run on one core (and the learners' processes with it, see client.own_core)."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
+def _end_with_parent() -> None:
+    """A worker waits for work for ever, also when whoever hands it out was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(bundle: Bundle) -> dict[str, Any]:

@@ -19,8 +19,7 @@ def course_secret(build: Path) -> bytes:
         return given.encode()
     path = build / NAME
     if not path.is_file():
-        write_whole(path, secrets.token_hex(32))
-        path.chmod(0o600)
+        write_whole(path, secrets.token_hex(32), mode=0o600)
     return path.read_bytes()
 
 

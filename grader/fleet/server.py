@@ -10,6 +10,7 @@ whether the memory limit was hit. If the requester hangs up first, the child is 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -54,6 +55,7 @@ class Server:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started this; with them it ends
         for file in (listener, lifeline, self.alarm):
             self.selector.register(file, selectors.EVENT_READ)
 
@@ -89,27 +91,35 @@ class Server:
 
     def _request(self, connection: socket.socket) -> None:
         self.waiting.discard(connection)
+        files: list[int] = []
         try:
             header, files, _, _ = socket.recv_fds(connection, HEADER_LIMIT, 1)
             if not header or len(files) != 1:
                 raise ValueError("no request")
             request = json.loads(header)
-        except (OSError, ValueError):
+            self._fork(connection, files[0], Limits(**request["limits"]), int(request["seed"]), request.get("core"))
+        except (OSError, ValueError, TypeError, KeyError):  # one request that can't be served is no reason to end
             self.selector.unregister(connection)
             connection.close()
-            return
+        finally:
+            for file in files:
+                os.close(file)
+
+    def _fork(self, connection: socket.socket, file: int, limits: Limits, seed: int, core: int | None) -> None:
         self.count += 1
         group = f"job-{self.count}" if self.groups.folders else ""
-        limits = Limits(**request["limits"])
         if group:
             self.groups.make(group, limits)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            self.groups.remove(group)
+            raise
         if pid == 0:
-            self._child(files[0], limits, request["seed"], group)
-        os.close(files[0])
+            self._child(file, limits, seed, group, core)
         self.children[pid] = Child(connection, group)
 
-    def _child(self, file: int, limits: Limits, seed: int, group: str) -> None:
+    def _child(self, file: int, limits: Limits, seed: int, group: str, core: int | None) -> None:
         from grader.fleet.learner import answer, refuse
 
         code, sock = CHILD_BROKE, socket.socket(fileno=file)
@@ -118,6 +128,8 @@ class Server:
                 if group:
                     self.groups.enter(group, os.getpid())
                 become_learner(self.isolation, limits, file)
+                if core is not None:
+                    os.sched_setaffinity(0, {core})
                 seed_all(seed)
             except OSError as error:
                 refuse(sock, str(error))
@@ -187,6 +199,8 @@ def preload(models: bool) -> list[str]:
     import torch
     import transformers
 
+    from grader.fleet.weights import map_weights
+
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     transformers.logging.set_verbosity_error()
@@ -196,7 +210,7 @@ def preload(models: bool) -> list[str]:
 
         for load in (handbook.models.load_lm, handbook.models.load_encoder):
             try:
-                load()
+                map_weights([load().model])
             except Exception as error:
                 missing.append(f"{load.__name__}: {error}")
     return missing
@@ -217,6 +231,7 @@ def main() -> None:
         _enter_jail(settings)
     missing = preload(settings["models"])
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what loading has used and freed would be copied at every fork
     gc.freeze()
     level = (4 if groups.folders and rules is not None else 3 if rules is not None else 2) if _SHUT_IN else 1
     print(json.dumps({"level": level, "words": f"level {level}: {WORDS[level]}", "missing": missing}), flush=True)

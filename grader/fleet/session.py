@@ -1,13 +1,15 @@
 """The learner's process as the judge holds it: cells are run in it once, and anew whenever it has ended."""
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from typing import Any
 
 from grader.fleet.bundle import Bundle, CellTask
 from grader.fleet.client import Ended, LearnerProcess, WarmServer, WarmServerError
-from grader.fleet.learner import READY
+from grader.fleet.learner import READY, TEXT
+from grader.plain_text import one_line
 from grader.seam import CodecError, LearnerTimeout, RemoteSubmission, decode, encode
 from grader.seam.frames import receive_frame, send_frame
 from grader.seam.values import LIMITS
@@ -17,6 +19,10 @@ GRACE = 2.0  # seconds beyond a cell's own limit until its process is ended
 DEATHS = 2  # times that one exercise's checks may end the process before its other checks are left out
 CHECK_SECONDS = 20.0  # for all calls of one check
 ENDED = "ended"
+HUNG = "could not be stopped in time"
+NONSENSE = "answered with nonsense"
+KIND = 80  # characters of an error's name
+MARK = 20  # characters that say that printing was cut
 TOO_SLOW = "too slow"  # how notebook_run calls a cell that was stopped
 SIGNALS = {152: "used up its processor time", 137: "was ended by the system", 159: "used a forbidden system call"}
 
@@ -29,11 +35,11 @@ class Session:
         self.deadline = 0.0  # of what is done now: running all cells, or one exercise's checks
         self.deaths = 0  # in the checks of the present exercise
         self.process: LearnerProcess | None = None
-        self.hung = False  # whether the process had to be ended from here
+        self.fault = ""  # why the process had to be ended from here
         self.cells: dict[str, dict[str, str]] = {}
         self.skip: dict[str, str] = {}  # cell -> why it is left out
         self.notes: list[str] = []
-        self.lives, self.cpu = 0, 0.0
+        self.lives = 0
 
     def begin(self) -> None:
         """Begin an exercise: it has its own time and its own lives, whatever the one before did with its."""
@@ -64,7 +70,8 @@ class Session:
             culprit = next((cell for cell in self.bundle.cells if cell.id not in self.skip and not self._run(cell)), None)
             self.skip |= {name: f"was {row['text']}" for name, row in self.cells.items() if row["kind"] == TOO_SLOW and name not in self.skip}
             if culprit is None:
-                send_frame(self.process.sock, encode(None, LIMITS))
+                with contextlib.suppress(OSError):  # it ended after its last cell: the first check will find that out
+                    send_frame(self.process.sock, encode(None, LIMITS))
                 return
             why = self._why(self.end())
             self.skip[culprit.id] = why
@@ -88,9 +95,13 @@ class Session:
         if self.process is None:
             return None
         process, self.process = self.process, None
-        ended = process.end()
-        self.cpu += ended.cpu
-        return ended
+        return process.end()
+
+    def close(self) -> None:
+        """Leave the process to the server, which ends it; nobody waits for that."""
+        if self.process is not None:
+            self.process.leave()
+            self.process = None
 
     def _run(self, cell: CellTask) -> bool:
         """Run one cell. Returns False if the process did not live through it."""
@@ -103,21 +114,22 @@ class Session:
             send_frame(sock, encode((f"cell-{cell.id or 'unnamed'}.py", cell.source, seconds, limits.printed), LIMITS))
             reply: Any = decode(receive_frame(sock, LIMITS.bytes, time.monotonic() + seconds + GRACE), LIMITS)
         except TimeoutError:
-            self.hung = True
-            return False
-        except (CodecError, EOFError, OSError):
-            self.hung = False
-            return False
-        match reply:
-            case (str(kind), str(text), str(printed)):
-                self.cells[cell.id] = {"kind": kind, "text": text, "printed": printed}
-                return True
-        self.hung = False
+            self.fault = HUNG
+        except CodecError:
+            self.fault = NONSENSE
+        except (EOFError, OSError):
+            self.fault = ""
+        else:
+            match reply:
+                case (str(kind), str(text), str(printed)):
+                    self.cells[cell.id] = {"kind": one_line(kind, KIND), "text": one_line(text, TEXT), "printed": _plain(printed, limits.printed)}
+                    return True
+            self.fault = NONSENSE
         return False
 
     def _gone(self) -> None:
         self.deaths += 1
-        self.hung = self.process is not None and not self.process.has_ended()
+        self.fault = HUNG if self.process is not None and not self.process.has_ended() else ""
         ended = self.end()
         if ended is not None:
             self.notes.append(f"the learner's process {self._why(ended)} during a check; it was started again")
@@ -127,6 +139,13 @@ class Session:
             return "ended"
         if ended.memory:
             return f"wanted more than {self.bundle.limits.memory} MiB of memory"
-        if self.hung:
-            return "could not be stopped in time"
+        if self.fault:
+            return self.fault
+        if ended.cpu >= self.bundle.limits.cpu:
+            return SIGNALS[152]
         return SIGNALS.get(ended.exit, f"ended its process (exit code {ended.exit})")
+
+
+def _plain(printed: str, limit: int) -> str:
+    """What a cell printed, cut once more on this side, and so that a file can hold it."""
+    return printed[: limit + MARK].encode("utf-8", "replace").decode("utf-8")

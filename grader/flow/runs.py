@@ -40,7 +40,9 @@ def end(folders: Folders) -> None:
 def unfinished(folders: Folders) -> Run:
     """The run that did not come to its end. Raises FlowError if there is none."""
     table = read_json(folders.build / NAME)
-    if not table:
-        raise FlowError("there is no unfinished run to resume; run `grader autograde`, which leaves alone what is graded and unchanged")
-    lists = {name: tuple(table[name]) for name in ("students", "parts", "lessons")}
-    return Run(table["id"], force=bool(table["force"]), **lists)
+    try:
+        lists = {name: tuple(table[name]) for name in ("students", "parts", "lessons")}
+        return Run(table["id"], force=bool(table["force"]), **lists)
+    except (KeyError, TypeError):
+        text = "there is no unfinished run to resume; run `grader autograde`, which leaves alone what is graded and unchanged"
+        raise FlowError(text) from None

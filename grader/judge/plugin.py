@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -70,12 +70,14 @@ class JudgePlugin:
         if sum(result.problem.startswith(ENDED) for result in self.results.values()) >= PATIENCE:
             raise LearnerGone("earlier checks ended it too")
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-        report = yield
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
+        """A bare report: pytest's own would format a traceback that nobody reads, which takes longer than the check."""
         if call.when == "call" or call.excinfo is not None:
             self._record(item, call)
-        return report
+        outcome: Literal["passed", "failed"] = "failed" if call.excinfo else "passed"
+        when: Literal["setup", "call", "teardown"] = call.when  # type: ignore[assignment]  # collection has a report of its own
+        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when, duration=call.duration)
 
     def _record(self, item: Any, call: pytest.CallInfo[None]) -> None:
         error = call.excinfo.value if call.excinfo else None

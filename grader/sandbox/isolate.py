@@ -59,10 +59,13 @@ def _enter_namespaces(limits: Limits, keep: int, below_tmp: tuple[str, ...]) -> 
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{user} {user} 1")
     _write("/proc/self/gid_map", f"{group} {group} 1")
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until the outer process can pass it on
     inner = os.fork()
     if inner:
         _wait_for(inner, keep)
     syscalls.die_with_parent(signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    os.setsid()  # else kill(0) would reach the outer process
     scratch = f"size={limits.scratch}m,mode=700"
     plain = syscalls.NOSUID | syscalls.NODEV
     opened = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in below_tmp}
@@ -90,6 +93,7 @@ def _wait_for(inner: int, keep: int) -> None:
             os.kill(inner, signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     syscalls.die_with_parent(signal.SIGTERM)
     if os.getppid() == 1:
         stop()

@@ -15,6 +15,7 @@ SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "passwd", "group", "nsswitch.conf", "localtime", "timezone", "fonts", "alternatives",
        "ssl/certs", "mime.types", "espeak-ng-data")
 DEVICES = ("null", "zero", "full", "random", "urandom")
+LARGE = "size=4g,mode=755"
 SMALL = "size=16m,mode=755"
 
 
@@ -45,7 +46,7 @@ def enter(new: str, folders: Iterable[Path], secrets: Iterable[Path]) -> None:
     syscalls.mount("none", "/", flags=syscalls.RECURSIVE | syscalls.PRIVATE)
     syscalls.mount("tmpfs", new, "tmpfs", syscalls.NOSUID | syscalls.NODEV, SMALL)
     os.mkdir(f"{new}/tmp")
-    syscalls.mount("tmpfs", f"{new}/tmp", "tmpfs", syscalls.NOSUID | syscalls.NODEV, SMALL)  # the server's own; each child gets another
+    syscalls.mount("tmpfs", f"{new}/tmp", "tmpfs", syscalls.NOSUID | syscalls.NODEV, LARGE)  # the server's own: models' weights; each child gets another
     for path in (*map(Path, SYSTEM), *folders, *(Path("/etc") / name for name in ETC)):
         _show(path, new)
     for path in secrets:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 WORDS = {0: "none", 1: "resource limits", 2: "namespaces", 3: "namespaces and a filter of system calls",
          4: "namespaces, a filter of system calls and a control group"}
 NEEDED = 2
+SECONDS = 60
 HELP = ("Class grading needs Linux with user namespaces (on Ubuntu 24.04: `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in Docker: "
-        "`--security-opt seccomp=unconfined`). Where that can't be had, say `--no-sandbox`: then every submission can read and change what you can.")
+        "`--security-opt seccomp=unconfined`). Where that can't be had, say `--no-sandbox` "
+        "(on other systems: `--plain`): then every submission can read and change what you can.")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,10 @@ def probe() -> Level:
     """Start a process that shuts itself in, and see how far it comes."""
     if not sys.platform.startswith("linux"):
         return Level(0, f"{sys.platform} has no sandbox that this grader knows; only Linux has")
-    done = subprocess.run([sys.executable, "-m", "grader.sandbox.level"], capture_output=True, text=True, check=False, timeout=60)
+    try:
+        done = subprocess.run([sys.executable, "-m", "grader.sandbox.level"], capture_output=True, text=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return Level(1, f"the sandbox did not start within {SECONDS} s")
     if done.returncode != 0 or not done.stdout.strip():
         words = (done.stderr or "").strip().splitlines()
         return Level(1, words[-1] if words else "the sandbox could not be started")

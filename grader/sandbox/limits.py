@@ -1,9 +1,13 @@
 """What one submission may use, and what it is told when it wants more."""
 from __future__ import annotations
 
-import resource
+import os
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any
+
+if sys.platform != "win32":
+    import resource
 
 MIB = 1 << 20
 
@@ -47,4 +51,4 @@ def apply(limits: Limits) -> None:
 def _address_space() -> int:
     """How much this process has mapped already, in bytes."""
     with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")

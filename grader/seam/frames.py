@@ -12,8 +12,9 @@ CHUNK = 1 << 20
 
 def send_frame(sock: socket.socket, data: bytes) -> None:
     """Send one message."""
-    sock.sendall(struct.pack("<Q", len(data)))
-    sock.sendall(data)
+    sock.sendall(struct.pack("<Q", len(data)) + data if len(data) < CHUNK else struct.pack("<Q", len(data)))
+    if len(data) >= CHUNK:
+        sock.sendall(data)
 
 
 def receive_frame(sock: socket.socket, size_limit: int, deadline: float | None = None) -> bytes:
