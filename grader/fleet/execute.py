@@ -11,12 +11,13 @@ from grader.fleet.bundle import Bundle, Result
 from grader.fleet.canary import tampered
 from grader.fleet.client import WarmServer, WarmServerError
 from grader.fleet.session import ENDED, TOO_SLOW, Session
+from grader.intake.suspicion import suspicious
 from grader.judge.outcome import Outcome, Verdict
 from grader.judge.run import judge
 from grader.notebook import with_error
 from grader.seam import SeamError
 
-MAX_NOTES = 12
+MAX_NOTES = 24
 
 
 def execute(bundle: Bundle, server: WarmServer) -> Result:
@@ -43,7 +44,7 @@ def execute_with_verdicts(bundle: Bundle, server: WarmServer) -> tuple[Result, d
         card = Card(find_exercise(exercise), verdict, repeatable=False)
         result.exercises[exercise] = {"verdict": verdict.as_json(), "html": card.html(), "plain": repr(card)}
     result.cells = session.cells
-    result.notes = [*dict.fromkeys(session.notes), *result.notes][:MAX_NOTES]
+    result.notes = [*dict.fromkeys(session.notes), *result.notes, *_suspicious(bundle)][:MAX_NOTES]
     result.seconds, result.processes = time.monotonic() - started, session.lives
     return result, verdicts
 
@@ -72,6 +73,15 @@ def _tampered(session: Session) -> list[str]:
     except SeamError:
         return []
     return [f"tampering: {name} was replaced in the learner's process" for name in names]
+
+
+def _suspicious(bundle: Bundle) -> list[str]:
+    """What the text of the learner's cells does that honest answers never do: lines for the instructor, nothing more."""
+    found = []
+    for cell in bundle.cells:
+        where = cell.exercise or ("a cell of the learner's own" if cell.id.startswith("added-") else "")
+        found += [f"{where}: {line}" for line in (suspicious(cell.source) if where else ())]
+    return found
 
 
 def provenance(bundle: Bundle, result: Result) -> dict[str, Any]:

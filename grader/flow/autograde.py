@@ -143,7 +143,7 @@ def _keep(course: NbgraderCourse, job: Job, row: dict[str, Any]) -> None:
 def job_fingerprint(job: Job) -> str:
     """What a verdict depends on: the submission, the released notebook and the checks."""
     digest = hashlib.sha256(job.reason.encode())
-    digest.update(notebook_text(job.pristine.table).encode())
+    digest.update(job.pristine.digest.encode())
     stem = job.pristine.stem
     checks = (paths.CHECKS / f"{stem}.py", paths.HIDDEN / f"{stem}.py", paths.CHECKS / f"{stem}.fingerprints.json")
     for path in (job.submitted, *checks):

@@ -1,7 +1,7 @@
 """Write what a worker found out into nbgrader's gradebook and folders, as nbgrader's own autograder would."""
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from grader.fleet.bundle import Result
 from grader.flow.verdicts import ExerciseVerdict
 from grader.folders import write_whole
 from grader.intake.pristine import PristineCell, pristine_from
-from grader.intake.rebuild import notebook_text
 from grader.judge.outcome import Outcome
 from grader.plain_text import one_line
 
@@ -19,8 +18,8 @@ NO_RESPONSE = "No response."  # nbgrader's own words for an untouched answer
 
 
 def graded_notebook(table: dict[str, Any], stem: str, part: str, result: Result, provenance: dict[str, Any]) -> dict[str, Any]:
-    """The submitted notebook with what its cells printed and with the cards of its checks."""
-    graded = copy.deepcopy(table)
+    """The submitted notebook with what its cells printed and with the cards of its checks. It is `table` itself, changed."""
+    graded = table
     graded.setdefault("metadata", {})["handbook"] = provenance
     count = 0
     for cell, row in zip(pristine_from(table, stem, part).cells, graded["cells"], strict=True):
@@ -86,6 +85,14 @@ class Recorder:
 
     def __init__(self, gradebook: Any) -> None:
         self.gradebook = gradebook
+        self.known: set[tuple[str, str]] = set()  # submissions that are in the gradebook
+
+    def _with_cells(self, kind: Any, notebook: Any) -> list[Any]:
+        """The notebook's grades or comments, with the cells that name them, in one query instead of one each."""
+        from sqlalchemy.orm import joinedload
+
+        query = self.gradebook.db.query(kind).filter(kind.notebook_id == notebook.id).options(joinedload(kind.cell))
+        return list(query.all())
 
     def scores(self, student: str, part: str, stem: str, points: dict[str, float | None], comments: dict[str, str | None],
                review: Iterable[str] = ()) -> None:
@@ -93,20 +100,24 @@ class Recorder:
 
         A score that was set by hand stays; as in nbgrader, such a cell is then marked for another look.
         """
-        self.gradebook.update_or_create_student(student)
-        self.gradebook.update_or_create_submission(part, student)
+        from nbgrader.api import Comment, Grade
+
+        if (student, part) not in self.known:
+            self.gradebook.update_or_create_student(student)
+            self.gradebook.update_or_create_submission(part, student)
+            self.known.add((student, part))
         notebook = self.gradebook.find_submission_notebook(stem, part, student)
         marked = set(review)
-        for grade in notebook.grades:
+        for grade in self._with_cells(Grade, notebook):
             if grade.name in points:
                 grade.auto_score = points[grade.name]
                 grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None or grade.name in marked
-        for comment in notebook.comments:
+        for comment in self._with_cells(Comment, notebook):
             if comment.name in comments:
                 comment.auto_comment = comments[comment.name]
         self.gradebook.db.commit()
 
 
 def write_graded(path: Path, table: dict[str, Any]) -> None:
-    """Write an autograded notebook."""
-    write_whole(path, notebook_text(table))
+    """Write an autograded notebook: on one line, because thousands are written and programs read them."""
+    write_whole(path, json.dumps(table, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace"))

@@ -14,7 +14,6 @@ from grader.fleet.execute import provenance
 from grader.fleet.seeds import course_secret, seed_for
 from grader.flow.record import Recorder, graded_notebook, verdicts_of, write_graded
 from grader.flow.verdicts import NEEDS_REVIEW
-from grader.intake.suspicion import suspicious
 from grader.judge.outcome import Outcome
 from grader.plain_text import no_markup, one_line
 from grader.sandbox.limits import Limits
@@ -84,10 +83,10 @@ def _record(course: NbgraderCourse, job: Job, bundle: Bundle, result: Result, wa
         return {"status": NEEDS_REVIEW, "reason": text, "exercises": same_for_all(job, NEEDS_REVIEW, text)}
     where = _provenance(job, bundle, result, warm)
     table = _table(job)
-    write_graded(course.folders.autograded / student / part / job.submitted.name, graded_notebook(table, stem, part, result, where))
     verdicts = [explained(row, job) for row in verdicts_of(stem, part, table, result)]
+    write_graded(course.folders.autograded / student / part / job.submitted.name, graded_notebook(table, stem, part, result, where))
     unclear = [row.grade_id for row in verdicts if row.verdict == Outcome.COULD_NOT_CHECK.value]
-    notes = [one_line(note) for note in (*result.notes, *_suspicious(bundle))]
+    notes = [one_line(note) for note in result.notes]
     points = {row.grade_id: float(result.exercises[row.exercise]["verdict"]["points"]) for row in verdicts}
     comments = {row.exercise: _comment(row.verdict, row.reason) for row in verdicts}
     tampered = [note for note in result.notes if note.startswith("tampering")]
@@ -109,15 +108,6 @@ def _comment(verdict: str, reason: str) -> str | None:
     if verdict == Outcome.PASSED.value:
         return None
     return "No response." if verdict == Outcome.NOT_ATTEMPTED.value else no_markup(f"{verdict}: {reason}" if reason else verdict)
-
-
-def _suspicious(bundle: Bundle) -> list[str]:
-    """What the text of the learner's cells does that honest answers never do: lines for the instructor, nothing more."""
-    found = []
-    for cell in bundle.cells:
-        where = cell.exercise or ("a cell of the learner's own" if cell.id.startswith("added-") else "")
-        found += [f"{where}: {line}" for line in (suspicious(cell.source) if where else ())]
-    return found
 
 
 def _provenance(job: Job, bundle: Bundle, result: Result, warm: WarmGrading) -> dict[str, Any]:

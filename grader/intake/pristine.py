@@ -1,6 +1,7 @@
 """Released notebooks, untouched: what a submission is rebuilt on, and how it is told which lesson a file is."""
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -47,6 +48,11 @@ class Pristine:
     def answers(self) -> dict[str, PristineCell]:
         """The answer cells by exercise id, in the order of the notebook."""
         return {cell.exercise: cell for cell in self.cells if cell.kind == "answer" and cell.exercise}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that is in it."""
+        return hashlib.sha256(json.dumps(self.table, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
     def sources(self) -> frozenset[str]:

@@ -22,7 +22,7 @@ class Groups:
 
     version: int = 0
     folders: dict[str, int] = field(default_factory=dict)  # controller -> open folder
-    path: dict[str, Path] = field(default_factory=dict)
+    parents: dict[str, tuple[int, str]] = field(default_factory=dict)  # controller -> open folder of the system's, our name in it
 
     def make(self, name: str, limits: Limits) -> None:
         """Make the group of one submission."""
@@ -59,9 +59,11 @@ class Groups:
                 with contextlib.suppress(OSError):
                     os.rmdir(name, dir_fd=folder)
             os.close(folder)
-        for path in self.path.values():
+        for parent, name in self.parents.values():  # by open folders: the warm server has no /sys any more
             with contextlib.suppress(OSError):
-                path.rmdir()
+                os.rmdir(name, dir_fd=parent)
+            os.close(parent)
+        self.folders, self.parents = {}, {}
 
 
 def open_groups(name: str) -> Groups:
@@ -76,7 +78,7 @@ def open_groups(name: str) -> Groups:
                     raise OSError(f"{place} is no control group")
                 path = place / name
                 path.mkdir()
-                groups.path[controller] = path
+                groups.parents[controller] = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), name
                 if version == 2:
                     _delegate(path)
                 groups.folders[controller] = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
