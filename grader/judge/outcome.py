@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -56,11 +56,8 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as plain data."""
-        table = asdict(self)
-        table["outcome"] = self.outcome.value
-        for row, check in zip(table["checks"], self.checks, strict=True):
-            row["outcome"] = check.outcome.value
-        return table
+        return {**vars(self), "outcome": self.outcome.value, "extra": dict(self.extra),
+                "checks": [{**vars(check), "outcome": check.outcome.value} for check in self.checks]}
 
 
 def score(checks: tuple[CheckResult, ...], max_points: float) -> float:

@@ -18,6 +18,7 @@ from grader.seam import NO_ANSWER, LearnerError, LearnerGone, LearnerTimeout, Se
 
 UNUSABLE = (TypeError, AttributeError, ValueError, LookupError, RuntimeError, ArithmeticError)  # what a value of the wrong kind ends in
 ENDED = "your code ended its process"
+FIXTURES = ("submission", "rng", "dice")
 PATIENCE = 2  # checks that may run into their time limit before the rest is left out
 
 
@@ -38,20 +39,27 @@ class JudgePlugin:
         self.current: Submission | None = None
 
     @pytest.fixture
-    def submission(self) -> Submission:
+    def submission(self, request: pytest.FixtureRequest) -> Any:
         """The learner's work."""
-        self.current = self.make_submission()
-        return self.current
+        return self.fixture("submission", request.node)
 
     @pytest.fixture
-    def rng(self, request: pytest.FixtureRequest) -> torch.Generator:
+    def rng(self, request: pytest.FixtureRequest) -> Any:
         """Fresh tensors: seeded by the run and the check."""
-        return torch.Generator().manual_seed(self._seed_of(request.node))
+        return self.fixture("rng", request.node)
 
     @pytest.fixture
-    def dice(self, request: pytest.FixtureRequest) -> random.Random:
+    def dice(self, request: pytest.FixtureRequest) -> Any:
         """Fresh plain choices: seeded by the run and the check."""
-        return random.Random(self._seed_of(request.node))
+        return self.fixture("dice", request.node)
+
+    def fixture(self, name: str, node: Any) -> Submission | torch.Generator | random.Random:
+        """What one check gets under one of the names in FIXTURES."""
+        if name == "submission":
+            self.current = self.make_submission()
+            return self.current
+        seed = self._seed_of(node)
+        return torch.Generator().manual_seed(seed) if name == "rng" else random.Random(seed)
 
     def _seed_of(self, node: Any) -> int:
         return int.from_bytes(hashlib.sha256(f"{self.seed}:{node.name}".encode()).digest()[:6], "big")
@@ -74,12 +82,13 @@ class JudgePlugin:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
         """A bare report: pytest's own would format a traceback that nobody reads, which takes longer than the check."""
         if call.when == "call" or call.excinfo is not None:
-            self._record(item, call)
+            self.record(item, call)
         outcome: Literal["passed", "failed"] = "failed" if call.excinfo else "passed"
         when: Literal["setup", "call", "teardown"] = call.when  # type: ignore[assignment]  # collection has a report of its own
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when, duration=call.duration)
 
-    def _record(self, item: Any, call: pytest.CallInfo[None]) -> None:
+    def record(self, item: Any, call: pytest.CallInfo[None]) -> None:
+        """Turn the end of a check into its result."""
         error = call.excinfo.value if call.excinfo else None
         function, cls = item.function, item.cls
         hidden = bool(issubclass(cls, Exercise) and cls.hidden)

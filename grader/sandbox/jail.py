@@ -46,7 +46,7 @@ def enter(new: str, folders: Iterable[Path], secrets: Iterable[Path]) -> None:
     syscalls.mount("none", "/", flags=syscalls.RECURSIVE | syscalls.PRIVATE)
     syscalls.mount("tmpfs", new, "tmpfs", syscalls.NOSUID | syscalls.NODEV, SMALL)
     os.mkdir(f"{new}/tmp")
-    syscalls.mount("tmpfs", f"{new}/tmp", "tmpfs", syscalls.NOSUID | syscalls.NODEV, LARGE)  # the server's own: models' weights; each child gets another
+    syscalls.mount("tmpfs", f"{new}/tmp", "tmpfs", syscalls.NOSUID | syscalls.NODEV, LARGE)  # the server's own, for weights
     for path in (*map(Path, SYSTEM), *folders, *(Path("/etc") / name for name in ETC)):
         _show(path, new)
     for path in secrets:

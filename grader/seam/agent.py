@@ -19,7 +19,7 @@ import torch
 from grader.seam.alarm import Alarm, TimeLimit
 from grader.seam.capture import CappedText, captured
 from grader.seam.codec import decode, encode
-from grader.seam.frames import receive_frame, send_frame
+from grader.seam.frames import Request, receive_frame, send_frame
 from grader.seam.probes import compile_source, find_name
 from grader.seam.values import HAS, IDENTITY, LIMITS, LOOKUP, CodecError, Limits, Name, Ref, Source, Token, safe_str
 
@@ -45,7 +45,7 @@ class Agent:
 
     def handle(self, request: bytes) -> bytes:
         """Make the call that `request` asks for and report how it ended."""
-        number, dropped, seconds, keep, call = decode(request, self.limits)
+        number, dropped, seconds, keep, call = Request.unpack(request)
         for ref in dropped:
             self.objects.pop(ref, None)
         self.last_error = None

@@ -4,10 +4,36 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from typing import NamedTuple
 
 from grader.seam.values import CodecError
 
 CHUNK = 1 << 20
+
+
+HEADER = struct.Struct("<Qd?I")
+
+
+class Request(NamedTuple):
+    """One request of the judge's: its number, handles that are no longer needed, seconds, whether to keep the result, and the call."""
+
+    number: int
+    dropped: tuple[int, ...]
+    seconds: float
+    keep: bool
+    call: bytes
+
+    def pack(self) -> bytes:
+        """The request as bytes. They are written by the judge, whom the learner's side believes."""
+        dropped = struct.pack(f"<{len(self.dropped)}Q", *self.dropped)
+        return HEADER.pack(self.number, self.seconds, self.keep, len(self.dropped)) + dropped + self.call
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Request:
+        """The request in these bytes."""
+        number, seconds, keep, count = HEADER.unpack_from(data)
+        start = HEADER.size + 8 * count
+        return cls(number, struct.unpack_from(f"<{count}Q", data, HEADER.size), seconds, keep, data[start:])
 
 
 def send_frame(sock: socket.socket, data: bytes) -> None:

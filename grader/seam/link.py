@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from grader.seam.agent import OUTPUT_LIMIT
 from grader.seam.codec import decode, encode
 from grader.seam.errors import LearnerError, LearnerGone, LearnerTimeout, SeamError
+from grader.seam.frames import Request
 from grader.seam.handle import FUNCTIONS, Handle
 from grader.seam.probes import NAME_ROOTS, name_of, source_of
 from grader.seam.values import CodecError, Limits, Ref, Token
@@ -85,7 +86,7 @@ class Link:
         self.number += 1
         dropped, self.dropped = self.dropped, []
         seconds = min(self.seconds, self.left)
-        request = encode((self.number, dropped, seconds, keep, call), self.limits)
+        request = Request(self.number, tuple(dropped), seconds, keep, call).pack()
         started = time.monotonic()
         try:
             return self.open(decode(self.far.exchange(request, seconds), self.limits, self.accept))
