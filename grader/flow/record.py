@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.fleet.bundle import Result
-from grader.flow.verdicts import ExerciseVerdict
+from grader.fleet.session import ENDED as CELL_ENDED
+from grader.flow.verdicts import ENDED, STOPPED, ExerciseVerdict
 from grader.folders import write_whole
 from grader.intake.pristine import PristineCell, pristine_from
 from grader.judge.outcome import Outcome
@@ -49,7 +50,8 @@ def _outputs(cell: PristineCell, result: Result) -> list[dict[str, Any]] | None:
     if said["printed"]:
         outputs.append({"output_type": "stream", "name": "stdout", "text": _cut(said["printed"])})
     if said["kind"]:
-        outputs.append({"output_type": "error", "ename": said["kind"], "evalue": said["text"], "traceback": [f"{said['kind']}: {said['text']}"]})
+        name = ENDED if said["kind"] == CELL_ENDED else said["kind"]
+        outputs.append({"output_type": "error", "ename": name, "evalue": said["text"], "traceback": [f"{name}: {said['text']}"]})
     return outputs
 
 
@@ -61,9 +63,15 @@ def _cut(text: str) -> str:
 def verdicts_of(stem: str, part: str, table: dict[str, Any], result: Result) -> list[ExerciseVerdict]:
     """How each exercise ended, in words."""
     found = []
-    for cell in pristine_from(table, stem, part).cells:
+    notebook = pristine_from(table, stem, part)
+    for cell in notebook.cells:
         if cell.kind == "check" and cell.exercise in result.exercises:
-            found.append(_in_words(cell.exercise, cell.grade_id, result.exercises[cell.exercise]["verdict"]))
+            answer = notebook.answers.get(cell.exercise)
+            said = result.cells.get(answer.id, {}) if answer else {}
+            if said.get("kind") == CELL_ENDED:
+                found.append(ExerciseVerdict(cell.exercise, cell.grade_id, STOPPED, said["text"]))
+            else:
+                found.append(_in_words(cell.exercise, cell.grade_id, result.exercises[cell.exercise]["verdict"]))
     return found
 
 

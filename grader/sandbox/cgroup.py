@@ -13,7 +13,7 @@ from pathlib import Path
 from grader.sandbox.limits import MIB, Limits
 
 ROOT = Path("/sys/fs/cgroup")
-_MEMORY_EVENTS = ("memory.events", "memory.failcnt")
+_MEMORY_EVENTS = {2: "memory.events", 1: "memory.oom_control"}  # not failcnt: some kernels don't count it
 
 
 @dataclass
@@ -105,11 +105,9 @@ def _write(folder: int, name: str, value: int) -> None:
 
 def _memory_was_short(folder: int, name: str, version: int) -> bool:
     try:
-        handle = os.open(f"{name}/{_MEMORY_EVENTS[0 if version == 2 else 1]}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+        handle = os.open(f"{name}/{_MEMORY_EVENTS[version]}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
         return False
     with os.fdopen(handle, encoding="ascii") as file:
         text = file.read()
-    if version == 2:
-        return any(line.split()[0] in ("oom", "oom_kill") and int(line.split()[1]) for line in text.splitlines())
-    return int(text) > 0
+    return any(line.split()[0] in ("oom", "oom_kill") and int(line.split()[1]) for line in text.splitlines())

