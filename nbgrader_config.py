@@ -6,8 +6,6 @@ COURSE_HOME to this folder too, so that the set-up cell of a notebook that is gr
 import os
 from pathlib import Path
 
-from grader.flow.gradebook import gradebook_url
-
 ROOT = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("HANDBOOK_BUILD", ROOT / "build")).absolute()
 BUILD.mkdir(parents=True, exist_ok=True)  # the gradebook's folder: Formgrader fails without it
@@ -21,7 +19,11 @@ c.CourseDirectory.release_directory = "exercises"
 c.CourseDirectory.submitted_directory = str(BUILD / "submitted")
 c.CourseDirectory.autograded_directory = str(BUILD / "autograded")
 c.CourseDirectory.feedback_directory = str(BUILD / "feedback")
-c.CourseDirectory.db_url = gradebook_url(BUILD / "gradebook.db")  # or HANDBOOK_GRADEBOOK, as in postgresql://user:password@host/database
+c.CourseDirectory.db_url = f"sqlite:///{(BUILD / 'gradebook.db').as_posix()}"
+if os.environ.get("HANDBOOK_GRADEBOOK"):  # as in postgresql://user:password@host/database
+    from grader.flow.gradebook import gradebook_url
+
+    c.CourseDirectory.db_url = gradebook_url(BUILD / "gradebook.db")
 c.Exchange.root = os.environ.get("NBGRADER_EXCHANGE", str(BUILD / "exchange"))
 
 # Under JupyterHub every container may run as the same user: the hub knows who it is. An instructor there grades with
