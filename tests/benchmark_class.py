@@ -15,6 +15,7 @@ import json
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -50,10 +51,12 @@ def measure(root: Path, options: argparse.Namespace) -> Figures:
     hand_in(root / "handed-in", options.students)
     release(course, [part.name for part in sorted((paths.SOLUTIONS).iterdir()) if part.is_dir()][:1])
     collect(root / "handed-in")
-    todo = jobs(folders)
+    todo = jobs(folders, lessons=(options.lesson,) if options.lesson else ())
     figures: Figures = {"students": options.students, "notebooks": len(todo), "load": [round(value, 1) for value in os.getloadavg()],
                         "cores": len(os.sched_getaffinity(0))}
     figures |= throughput(course, todo, options)
+    if options.stock:
+        figures |= stock(todo, figures)
     if options.overhead:
         figures |= overhead()
     return figures
@@ -82,6 +85,32 @@ def throughput(course: Any, todo: list[Any], options: argparse.Namespace) -> Fig
             ratios = [plain / warm for plain, warm in zip(seconds["plain"], seconds[f"{workers} workers"], strict=True)]
             rows[f"{workers} workers"]["times plain nbgrader"] = round(statistics.median(ratios), 1)
     return rows | {"memory": memory}
+
+
+def stock(todo: list[Any], figures: Figures) -> Figures:
+    """One student by the command `nbgrader autograde`: with this course's settings, and as nbgrader does it by itself.
+
+    By itself it also runs the demonstrations, and waits for every kernel to end.
+    """
+    first = [job for job in todo if job.student == todo[0].student]
+    found: Figures = {}
+    for name, words in (("with the course's settings", []),
+                        ("by itself", ["--Execute.skip_cells_with_tag=none", "--Execute.shutdown_kernel=graceful", "--Execute.timeout=300"])):
+        tell(f"the command nbgrader autograde, {name}")
+        each = timed(lambda words=words: nbgrader("autograde", first[0].part, "--student", first[0].student, "--force", *words)) / len(first)  # type: ignore[misc]
+        found[f"nbgrader autograde {name}"] = {"seconds each": round(each, 2)} | {
+            f"{key} are times as fast": round(each * row["notebooks a second"], 1) for key, row in figures.items() if key.endswith(" workers")}
+    return found
+
+
+def nbgrader(*words: str) -> None:
+    from grader import paths
+
+    environment = {**os.environ, "HANDBOOK_BUILD": str(paths.BUILD), "COURSE_HOME": str(paths.ROOT), "HANDBOOK_GRADING": "1",
+                   "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))}
+    done = subprocess.run([sys.executable, "-m", "nbgrader", *words], cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
 
 
 def class_by_workers(course: Any, todo: list[Any], workers: int) -> tuple[float, Figures]:
@@ -192,6 +221,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--plain", type=int, default=12, help="notebooks that plain nbgrader grades in a round; 0 leaves it out")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--stock", action="store_true", help="also time the command `nbgrader autograde` on one student")
+    parser.add_argument("--lesson", help="only this lesson's notebooks, as in p1_4_attention")
     parser.add_argument("--no-overhead", dest="overhead", action="store_false")
     return parser.parse_args()
 

@@ -16,11 +16,13 @@ from types import TracebackType
 from typing import Any
 
 from grader import paths
+from grader.sandbox import cgroup
 from grader.sandbox.limits import Limits
 
 START_SECONDS = 180.0
 END_SECONDS = 5.0
 TOLD_SECONDS = 0.2
+GROUP = "handbook-grader"  # and the server's number: its control groups
 
 
 class WarmServerError(Exception):
@@ -139,6 +141,7 @@ class RunningServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        cgroup.remove_left(f"{GROUP}-{self.process.pid}")
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             if stream is not None:
                 stream.close()

@@ -55,7 +55,7 @@ class ClusterPool:
         version = course_version()
         room = max(2, sum(self.client.nthreads().values())) * AHEAD
         running: dict[str, Bundle] = {}
-        stream = as_completed([])
+        stream = as_completed([], loop=self.client.loop)
 
         def hand_out() -> None:
             while len(running) < room and (bundle := next(waiting, None)) is not None:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.fleet.client import GROUP
 from grader.sandbox import cgroup, jail, seccomp, syscalls
 from grader.sandbox.isolate import Isolation, become_learner
 from grader.sandbox.level import WORDS
@@ -224,7 +225,7 @@ def main() -> None:
     global _SHUT_IN
     settings = json.load(sys.stdin)
     listener, lifeline = socket.socket(fileno=settings["listener"]), int(settings["lifeline"])
-    groups = cgroup.open_groups(f"handbook-grader-{os.getpid()}") if settings["sandbox"] else cgroup.Groups()
+    groups = cgroup.open_groups(f"{GROUP}-{os.getpid()}") if settings["sandbox"] else cgroup.Groups()
     rules = seccomp.build() if settings["sandbox"] else None
     _SHUT_IN = bool(settings["sandbox"])
     if _SHUT_IN:

@@ -141,7 +141,7 @@ class Session:
             return f"wanted more than {self.bundle.limits.memory} MiB of memory"
         if self.fault:
             return self.fault
-        if ended.cpu >= self.bundle.limits.cpu:
+        if ended.exit in (-9, 137) and ended.cpu > self.bundle.limits.cpu - 1:  # the two are counted in different ways
             return SIGNALS[152]
         return SIGNALS.get(ended.exit, f"ended its process (exit code {ended.exit})")
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.sandbox.limits import MIB, Limits
 
 ROOT = Path("/sys/fs/cgroup")
+SECONDS = 2.0  # for the last processes of a group to be gone
 _MEMORY_EVENTS = {2: "memory.events", 1: "memory.oom_control"}  # not failcnt: some kernels don't count it
 
 
@@ -89,6 +91,18 @@ def open_groups(name: str) -> Groups:
         else:
             return groups
     return Groups()
+
+
+def remove_left(name: str) -> None:
+    """Remove the groups of a warm server that was killed before it could."""
+    left = [place / name for place in (ROOT, ROOT / "memory", ROOT / "pids") if (place / name).is_dir()]
+    deadline = time.monotonic() + SECONDS
+    while left and time.monotonic() < deadline:  # a process that is still dying keeps its group
+        for path in [path for parent in left for path in (*parent.glob("job-*"), parent)]:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        left = [path for path in left if path.is_dir()]
+        time.sleep(0.01 if left else 0)
 
 
 def _delegate(path: Path) -> None:

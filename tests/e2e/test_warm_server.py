@@ -416,6 +416,20 @@ said = {'seconds': spent, 'MiB': loaded / 1024, 'weights': size / 2**20, 'after 
     assert said["text"], said
 
 
+@pytest.mark.skipif(not can_group(), reason="this account may not make control groups")
+def test_a_server_that_was_killed_leaves_no_control_group_either() -> None:
+    started = RunningServer(sandbox=True, models=False)
+    with started as server:
+        session = session_of(server, "x = 1")
+        session.start()
+        children = descendants(started.process.pid)
+        assert groups_named(f"handbook-grader-{started.process.pid}")
+        started.process.kill()
+        until(lambda: not children & set(running()), "the children have ended with it")
+        session.close()
+    assert groups_named(f"handbook-grader-{started.process.pid}") == []
+
+
 AS_NOBODY = """
 import json, os, sys
 from pathlib import Path
