@@ -22,6 +22,7 @@ from grader.judge.outcome import Outcome
 from grader.plain_text import one_line
 
 GRADED = "graded"
+NOT_PYTHON = ("SyntaxError", "_IncompleteInputError", "IndentationError", "TabError")  # what a kernel says of it
 UNTOUCHED = "untouched"
 
 
@@ -176,7 +177,7 @@ def _grade(course: NbgraderCourse, job: Job, done: Graded) -> dict[str, Any]:
 
 def explained(verdict: ExerciseVerdict, job: Job) -> ExerciseVerdict:
     """The verdict with intake's words where the run has none, or worse ones: a deleted cell, a syntax error."""
-    if verdict.verdict == Outcome.PASSED.value or (verdict.reason and not verdict.reason.startswith("SyntaxError")):
+    if verdict.verdict == Outcome.PASSED.value or (verdict.reason and not verdict.reason.startswith(NOT_PYTHON)):
         return verdict
     found = [Finding.from_json(row) for row in job.intake.get("findings", [])]
     said = [finding.message for finding in found if finding.exercise == verdict.exercise]
