@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -89,7 +88,6 @@ def _server(sandbox: bool) -> WarmServer:
     if sandbox not in _servers:
         import torch
 
-        os.environ["HANDBOOK_GRADING"] = "1"
         torch.set_num_threads(1)
         running = RunningServer(sandbox=sandbox)
         _servers[sandbox] = running, running.__enter__()
