@@ -63,7 +63,7 @@ pictures: python ## remake the README's pictures (needs chromium and chromedrive
 	$(RUN) tests/e2e/pictures.py
 
 # A class's work in build/: submissions, grades and feedback can't be made again, so `make clean` leaves them.
-KEEP := received submissions submitted autograded feedback intake verdicts aside exchange roster.json gradebook.db gradebook.db-journal
+KEEP := received submissions submitted autograded feedback feedback-zips intake verdicts aside exchange roster.json secret.key run.json report.html similar.html gradebook.db gradebook.db-journal
 
 clean: ## remove the environment, caches and what can be built again (not submissions and grades, not the models)
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
