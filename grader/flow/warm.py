@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from grader.fleet.bundle import Bundle, Result, bundle_of
 from grader.fleet.execute import provenance
 from grader.fleet.seeds import course_secret, seed_for
-from grader.flow.record import Recorder, graded_notebook, verdicts_of, write_graded
+from grader.flow.record import NO_RESPONSE, Recorder, graded_notebook, verdicts_of, write_graded
 from grader.flow.verdicts import NEEDS_REVIEW
 from grader.judge.outcome import Outcome
 from grader.plain_text import no_markup, one_line
@@ -107,7 +107,7 @@ def _comment(verdict: str, reason: str) -> str | None:
     """What Formgrader and the feedback page show beside the answer."""
     if verdict == Outcome.PASSED.value:
         return None
-    return "No response." if verdict == Outcome.NOT_ATTEMPTED.value else no_markup(f"{verdict}: {reason}" if reason else verdict)
+    return NO_RESPONSE if verdict == Outcome.NOT_ATTEMPTED.value else no_markup(f"{verdict}: {reason}" if reason else verdict)
 
 
 def _provenance(job: Job, bundle: Bundle, result: Result, warm: WarmGrading) -> dict[str, Any]:

@@ -122,5 +122,5 @@ def _forget_signals() -> None:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
+    with open(path, "wb") as file:  # bytes: the learner's user may not be able to read a codec that is not imported yet
+        file.write(text.encode())

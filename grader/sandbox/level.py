@@ -63,8 +63,8 @@ def _try_here() -> str:
         try:
             become_learner(Isolation(True, rules), Limits(), writer)
             os.write(writer, b"in")
-        except OSError as error:
-            os.write(writer, str(error).encode())
+        except Exception as error:  # whatever it is, it is why this machine does not get further
+            os.write(writer, f"{type(error).__name__}: {error}".encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8", errors="replace") as file:

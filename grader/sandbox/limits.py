@@ -50,5 +50,5 @@ def apply(limits: Limits) -> None:
 
 def _address_space() -> int:
     """How much this process has mapped already, in bytes."""
-    with open("/proc/self/statm", encoding="ascii") as file:
+    with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
