@@ -505,8 +505,9 @@ def test_an_ordinary_user_may_grade_too_from_a_course_below_tmp() -> None:
     assert said["tmp"] == sorted({copy.name, "work", *_below_tmp(Path(sys.prefix), Path(sys.base_prefix))})
 
 
-def test_a_machine_without_libseccomp_reaches_namespaces() -> None:
+def test_a_machine_without_libseccomp_and_control_groups_reaches_namespaces() -> None:
     """Also where the learner's user may not read this Python: nothing is imported after the change of user."""
-    without = "import sys; sys.modules['pyseccomp'] = None\nfrom grader.sandbox.level import _try_here\nprint(_try_here())"
+    without = ("import sys; sys.modules['pyseccomp'] = None\nfrom grader.sandbox import cgroup\ncgroup.open_groups = lambda name: cgroup.Groups()\n"
+               "from grader.sandbox.level import _try_here\nprint(_try_here())")
     done = subprocess.run([sys.executable, "-c", without], cwd=paths.ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.startswith("2 "), done
