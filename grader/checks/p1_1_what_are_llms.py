@@ -4,6 +4,7 @@ Definitions: Hinton et al. 2015, arXiv:1503.02531 (temperature) · Fan et al. 20
 (top-k) · Holtzman et al. 2019, arXiv:1904.09751 (top-p). The oracles work on plain Python numbers.
 """
 
+import functools
 import itertools
 import math
 
@@ -864,7 +865,13 @@ def decide(facts):
 
 def triage(card):
     """The decision on any card: that of all full cards which agree with it."""
-    known = {field: card[field] for field in FIELDS if card.get(field) is not None}
+    return triage_facts(tuple(card.get(field) for field in FIELDS))
+
+
+@functools.cache
+def triage_facts(facts):
+    """The same by the six facts in order; there are 972 ways to know or not to know them, and a class asks for all of them each time."""
+    known = {field: fact for field, fact in zip(FIELDS, facts, strict=True) if fact is not None}
     decisions = {decide(full) for full in FULL_CARDS if known.items() <= full.items()}
     return decisions.pop() if len(decisions) == 1 else UNKNOWN
 
@@ -885,18 +892,14 @@ def with_gaps(facts, names, dice):
     return {**kept, **{field: None for field in names if dice.random() < 0.5}}
 
 
-def expect_decision(submission, card, want, why=""):
-    """The decision on one card; the message lists the facts, which the call line has no room for."""
-    got = submission.triage_use_case(card)
-    if isinstance(got, str) and got != want:
-        facts = ", ".join(f"{field} {'unknown' if card.get(field) is None else card[field]}" for field in FIELDS)
-        raise expect.Mismatch(f"wrong decision for: {facts}", got=show(got), want=show(want), why=why)
-    expect.equal(got, want, why=why)
-
-
 def expect_decisions(submission, cards, why=""):
-    for card in cards:
-        expect_decision(submission, card, triage(card), why)
+    """The decision on each card; the message lists the facts, which the call line has no room for."""
+    for card, got in zip(cards, submission.each("triage_use_case", [(card,) for card in cards]), strict=True):
+        want = triage(card)
+        if isinstance(got, str) and got != want:
+            facts = ", ".join(f"{field} {'unknown' if card.get(field) is None else card[field]}" for field in FIELDS)
+            raise expect.Mismatch(f"wrong decision for: {facts}", got=show(got), want=show(want), why=why)
+        expect.equal(got, want, why=why)
 
 
 def gap_cards(dice, wanted, count):
@@ -938,7 +941,7 @@ class TestTriage(Exercise, id="use-cases-triage"):
         cards += [*only_together(), {"exact_rule": True}, {"harm": "low", "personal_data": False, "exact_rule": True}]
         cards += [{"runs_on": "public service", "harm": "high", "exact_rule": False, "checkable": True}]
         kept = submission.keep({"title": "Letters", "harm": "low", "runs_on": None})
-        letters = "".join(initial(submission.triage_use_case(card)) for card in cards)
+        letters = "".join(map(initial, submission.each("triage_use_case", [(card,) for card in cards])))
         return letters, submission.triage_use_case(kept), submission.value(kept)
 
     @core
@@ -952,19 +955,15 @@ class TestTriage(Exercise, id="use-cases-triage"):
 
     def test_hard_constraints_come_first(self, submission, dice):
         """Personal data in a public service, or high harm with the model's final say, is rejected, come what may."""
-        for broken in (
-            {"personal_data": True, "runs_on": "public service", "harm": "low"},
-            {"harm": "high", "final_say": "model", "runs_on": "own servers"},
-        ):
-            for exact_rule, checkable in itertools.product((True, False), repeat=2):
-                facts = {**dice.choice(FULL_CARDS), **broken, "exact_rule": exact_rule, "checkable": checkable}
-                card = labelled(facts, dice.choice(USE_CASES), dice)
-                expect_decision(
-                    submission,
-                    card,
-                    "reject",
-                    why="no later rule and no advantage outweighs a hard constraint",
-                )
+        cards = [
+            labelled({**dice.choice(FULL_CARDS), **broken, "exact_rule": exact_rule, "checkable": checkable}, dice.choice(USE_CASES), dice)
+            for broken in (
+                {"personal_data": True, "runs_on": "public service", "harm": "low"},
+                {"harm": "high", "final_say": "model", "runs_on": "own servers"},
+            )
+            for exact_rule, checkable in itertools.product((True, False), repeat=2)
+        ]
+        expect_decisions(submission, cards, "no later rule and no advantage outweighs a hard constraint")
 
     def test_each_half_of_a_hard_constraint_is_harmless_alone(self, submission, dice):
         """Personal data elsewhere, a public service without it, or high harm with a person, is not rejected."""
@@ -982,10 +981,12 @@ class TestTriage(Exercise, id="use-cases-triage"):
 
     def test_the_title_never_decides(self, submission, dice):
         """The same facts get the same decision under every title, in every industry, with any other field or none."""
+        cards = []
         for facts in dice.sample(FULL_CARDS, 6):
-            cards = [labelled(facts, title, dice) for title in USE_CASES]
+            cards += [labelled(facts, title, dice) for title in USE_CASES]
             cards += [{**facts, name: value} for name, value in EXTRAS.items()]
-            expect_decisions(submission, [*cards, facts], "decide from the six fields; words in the title and other fields prove nothing")
+            cards.append(facts)
+        expect_decisions(submission, cards, "decide from the six fields; words in the title and other fields prove nothing")
 
     def test_asks_when_a_deciding_fact_is_missing(self, submission, dice):
         """If the unknown fields could change the decision, it is "insufficient information"."""
@@ -1012,10 +1013,12 @@ class TestTriage(Exercise, id="use-cases-triage"):
 
     def test_absent_and_none_are_the_same(self, submission, dice):
         """A field that is left out and one that is None are both unknown; an empty card is not enough."""
+        cards = []
         for facts in dice.sample(FULL_CARDS, 6):
             gap = dice.choice(list(FIELDS))
             without = {field: value for field, value in facts.items() if field != gap}
-            expect_decisions(submission, [without, {**without, gap: None}], "card.get(field) is None for both kinds of gap")
+            cards += [without, {**without, gap: None}]
+        expect_decisions(submission, cards, "card.get(field) is None for both kinds of gap")
         expect_decisions(
             submission, [{}, dict.fromkeys(FIELDS), {"title": "Anything", "industry": "law"}], "here every decision is still possible"
         )

@@ -26,6 +26,7 @@ def answer(sock: socket.socket) -> None:
         while True:
             request = decode(receive_frame(sock, LIMITS.bytes), LIMITS)
             if request is None:
+                send_frame(sock, encode(READY, LIMITS))
                 break
             send_frame(sock, encode(_run(request, module.__dict__), LIMITS))
         serve(sock, module.__dict__)

@@ -1,6 +1,7 @@
 """Local workers: processes that judge, each asking one warm server for learners' processes."""
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import threading
@@ -17,7 +18,7 @@ from grader.fleet.execute import execute
 
 AHEAD = 2  # bundles handed out for each worker: enough to keep it busy, few enough to be lost with it
 LIVES = 2  # times that a bundle may end its worker
-PRELOAD = ["torch", "pytest", "grader.fleet.execute", "grader.fleet.pool"]
+PRELOAD = ["torch", "torch._dynamo", "pytest", "grader.fleet.execute", "grader.fleet.pool"]
 BROKEN = "the grader's own process ended while it graded this, twice; look at it by hand, or try `grader autograde --student` with this student alone"
 
 _server: WarmServer | None = None
@@ -38,7 +39,9 @@ class LocalPool:
 
     def warm_up(self) -> None:
         """Start the judging processes now instead of with the first notebook."""
-        if self.workers > 1:
+        if self.workers == 1:
+            importlib.import_module("torch._dynamo")  # the first step of an optimiser would import it
+        else:
             list(self._started().map(abs, range(self.workers)))
 
     def pids(self) -> list[int]:

@@ -1,5 +1,8 @@
 """The warm server: loads the heavy libraries and models once, then forks one shut-in child for each submission.
 
+One child is always ahead: it is shut in already and waits for its submission, because most of that time is waiting for
+the system. A request with other limits gets a new one.
+
 Started as `python -m grader.fleet.server` by client.py, with its settings as JSON on standard input. A request is one
 message on a Unix socket: a header (limits and seed), and with it one end of the socket on which the child will talk to
 the judge. Cells, answers and checks go over that socket, never through this process: children inherit its memory.
@@ -14,7 +17,6 @@ import ctypes
 import gc
 import json
 import os
-import random
 import selectors
 import signal
 import socket
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.fleet.client import GROUP
+from grader.fleet.preload import preload, seed_all
 from grader.sandbox import cgroup, jail, seccomp, syscalls
 from grader.sandbox.isolate import Isolation, become_learner
 from grader.sandbox.level import WORDS
@@ -31,15 +34,17 @@ from grader.sandbox.limits import Limits
 
 HEADER_LIMIT = 1 << 14
 CHILD_BROKE = 71
-LIBRARIES = ("torch", "numpy", "matplotlib.pyplot", "transformers", "peft", "handbook", "handbook.plots", "handbook.texts", "grader.fleet.learner")
 
 
 @dataclass
 class Child:
-    """One running submission and whom to tell when it ends."""
+    """One process for a submission: its limits, how to hand it the submission, and whom to tell when it ends."""
 
-    connection: socket.socket
-    group: str = ""
+    pid: int
+    limits: Limits
+    group: str
+    waiting: socket.socket
+    connection: socket.socket | None = None
 
 
 class Server:
@@ -48,8 +53,9 @@ class Server:
     def __init__(self, listener: socket.socket, lifeline: int, isolation: Isolation, groups: cgroup.Groups) -> None:
         self.listener, self.lifeline, self.isolation, self.groups = listener, lifeline, isolation, groups
         self.children: dict[int, Child] = {}
+        self.spare: Child | None = None  # the one that is ahead
         self.waiting: set[socket.socket] = set()  # connected, but without a request as yet
-        self.count = 0
+        self.count, self.pid = 0, os.getpid()
         self.selector = selectors.DefaultSelector()
         self.alarm, alarm = os.pipe()
         for end in (self.alarm, alarm):
@@ -107,34 +113,58 @@ class Server:
                 os.close(file)
 
     def _fork(self, connection: socket.socket, file: int, limits: Limits, seed: int, core: int | None) -> None:
+        words = json.dumps({"seed": seed, "core": core}).encode()
+        child, self.spare = self.spare, None
+        if child is None or not _hand_over(child, limits, words, file):
+            child = self._prepare(limits)
+            if not _hand_over(child, limits, words, file):
+                raise OSError("a child ended before it began")
+        child.connection = connection
+        self.spare = self._prepare(limits)
+
+    def _prepare(self, limits: Limits) -> Child:
+        """A child that shuts itself in and then waits for a submission."""
         self.count += 1
         group = f"job-{self.count}" if self.groups.folders else ""
         if group:
             self.groups.make(group, limits)
+        mine, its = socket.socketpair()
         try:
             pid = os.fork()
         except OSError:
             self.groups.remove(group)
+            mine.close()
             raise
+        finally:
+            if os.getpid() == self.pid:
+                its.close()
         if pid == 0:
-            self._child(file, limits, seed, group, core)
-        self.children[pid] = Child(connection, group)
+            self._child(its, limits, group)
+        self.children[pid] = Child(pid, limits, group, mine)
+        return self.children[pid]
 
-    def _child(self, file: int, limits: Limits, seed: int, group: str, core: int | None) -> None:
+    def _child(self, waiting: socket.socket, limits: Limits, group: str) -> None:
         from grader.fleet.learner import answer, refuse
 
-        code, sock = CHILD_BROKE, socket.socket(fileno=file)
+        code, trouble = CHILD_BROKE, ""
         try:
             try:
                 if group:
                     self.groups.enter(group, os.getpid())
-                become_learner(self.isolation, limits, file)
-                if core is not None:
-                    os.sched_setaffinity(0, {core})
-                seed_all(seed)
+                become_learner(self.isolation, limits, waiting.fileno())
             except OSError as error:
-                refuse(sock, str(error))
+                trouble = str(error)
+            words, files, _, _ = socket.recv_fds(waiting, HEADER_LIMIT, 1)
+            waiting.close()
+            if not files:  # nobody needs it
+                os._exit(0)
+            sock, told = socket.socket(fileno=files[0]), json.loads(words)
+            if trouble:
+                refuse(sock, trouble)
                 os._exit(CHILD_BROKE)
+            if told["core"] is not None:
+                os.sched_setaffinity(0, {told["core"]})
+            seed_all(told["seed"])
             answer(sock)
             code = 0
         except SystemExit:
@@ -160,12 +190,30 @@ class Server:
             if child is None:
                 continue
             short = self.groups.remove(child.group) if child.group else False
+            child.waiting.close()
+            if child is self.spare:
+                self.spare = None
+            if child.connection is None:
+                continue
             with contextlib.suppress(KeyError):
                 self.selector.unregister(child.connection)
             said = {"exit": os.waitstatus_to_exitcode(status), "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss, "memory": short}
             with contextlib.suppress(OSError):
                 child.connection.send(json.dumps(said).encode())
             child.connection.close()
+
+
+def _hand_over(child: Child, limits: Limits, words: bytes, file: int) -> bool:
+    """Give a waiting child its submission; False, and the child goes, if it has other limits or has ended."""
+    try:
+        if child.limits == limits:
+            socket.send_fds(child.waiting, [words], [file])
+            return True
+    except OSError:  # it was ended from outside
+        return False
+    finally:
+        child.waiting.close()
+    return False
 
 
 def _end(pid: int) -> None:
@@ -175,46 +223,6 @@ def _end(pid: int) -> None:
     if not _SHUT_IN:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-
-
-def seed_all(seed: int) -> None:
-    """Start all random numbers anew: a fork inherits them."""
-    import numpy
-    import torch
-
-    random.seed(seed)
-    numpy.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def preload(models: bool) -> list[str]:
-    """Import what lessons import, and load the models where they have been fetched. Returns what could not be had."""
-    import importlib
-
-    missing = []
-    for name in LIBRARIES:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
-    import torch
-    import transformers
-
-    from grader.fleet.weights import map_weights
-
-    torch.set_num_threads(1)
-    torch.set_num_interop_threads(1)
-    transformers.logging.set_verbosity_error()
-    torch.ones(3, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]  # the first one imports more
-    if models:
-        import handbook.models
-
-        for load in (handbook.models.load_lm, handbook.models.load_encoder):
-            try:
-                map_weights([load().model])
-            except Exception as error:
-                missing.append(f"{load.__name__}: {error}")
-    return missing
 
 
 _SHUT_IN = True

@@ -15,6 +15,7 @@ from grader.seam.frames import receive_frame, send_frame
 from grader.seam.values import LIMITS
 
 START_SECONDS = 30.0
+ATTEMPTS = 2  # the system may end a process that waits, when it is short of memory
 GRACE = 2.0  # seconds beyond a cell's own limit until its process is ended
 DEATHS = 2  # times that one exercise's checks may end the process before its other checks are left out
 CHECK_SECONDS = 20.0  # for all calls of one check
@@ -65,13 +66,11 @@ class Session:
         self.deadline = time.monotonic() + self.bundle.limits.total
         while True:
             self.lives += 1
-            self.process = self.server.learner(self.bundle.limits, self.seed)
-            self._await_ready()
+            self._begin_process()
             culprit = next((cell for cell in self.bundle.cells if cell.id not in self.skip and not self._run(cell)), None)
             self.skip |= {name: f"was {row['text']}" for name, row in self.cells.items() if row["kind"] == TOO_SLOW and name not in self.skip}
             if culprit is None:
-                with contextlib.suppress(OSError):  # it ended after its last cell: the first check will find that out
-                    send_frame(self.process.sock, encode(None, LIMITS))
+                self._end_of_cells()
                 return
             why = self._why(self.end())
             self.skip[culprit.id] = why
@@ -79,16 +78,25 @@ class Session:
             where = culprit.exercise or "a cell of the learner's own"
             self.notes.append(f"{where}: its cell {why}; it was left out and the rest was run")
 
-    def _await_ready(self) -> None:
-        """Wait until the process is shut in; nothing of the learner's has run by then. Raises WarmServerError."""
+    def _end_of_cells(self) -> None:
+        """From now on the process answers calls. If it has ended or answers otherwise, the first check will find that out."""
         assert self.process is not None
-        try:
-            said = decode(receive_frame(self.process.sock, LIMITS.bytes, time.monotonic() + START_SECONDS), LIMITS)
-        except (CodecError, EOFError, OSError) as error:
-            said = f"{type(error).__name__}: {error}"
-        if said != READY:
+        with contextlib.suppress(CodecError, EOFError, OSError):
+            send_frame(self.process.sock, encode(None, LIMITS))
+            receive_frame(self.process.sock, LIMITS.bytes, time.monotonic() + GRACE)
+
+    def _begin_process(self) -> None:
+        """A process that is shut in; nothing of the learner's has run by then. Raises WarmServerError."""
+        for _ in range(ATTEMPTS):
+            self.process = self.server.learner(self.bundle.limits, self.seed)
+            try:
+                said = decode(receive_frame(self.process.sock, LIMITS.bytes, time.monotonic() + START_SECONDS), LIMITS)
+            except (CodecError, EOFError, OSError) as error:
+                said = f"{type(error).__name__}: {error}"
+            if said == READY:
+                return
             self.end()
-            raise WarmServerError(f"a learner's process could not be shut in ({said}); see `grader doctor`")
+        raise WarmServerError(f"a learner's process could not be shut in ({said}); see `grader doctor`")
 
     def end(self) -> Ended | None:
         """End the process, if there is one."""

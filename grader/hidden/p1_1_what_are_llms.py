@@ -22,7 +22,6 @@ from grader.checks.p1_1_what_are_llms import (
     run_generate,
     scores_of,
     softened,
-    triage,
     with_gaps,
 )
 from grader.judge import Exercise, core, expect
@@ -157,11 +156,6 @@ class TestHiddenGenerate(Exercise, id="generation-loop", hidden=True):
         expect.equal(run_generate(submission, prompt, len(whole) - len(prompt), 500, factor)[0], whole)
 
 
-def decide_all(triage_use_case, cards):
-    """Far side: the decision on each card."""
-    return [triage_use_case(card) for card in cards]
-
-
 class TestHiddenTriage(Exercise, id="use-cases-triage", hidden=True):
     @core
     def test_held_out_cards(self, submission, dice):
@@ -175,10 +169,7 @@ class TestHiddenTriage(Exercise, id="use-cases-triage", hidden=True):
         known = itertools.product(*((*values, None) for values in FIELDS.values()))
         full = [dict(zip(FIELDS, values, strict=True)) for values in known]
         cards = [{k: v for k, v in card.items() if v is not None or dice.random() < 0.5} for card in full]
-        want = [triage(card) for card in cards]
-        got = submission.run(decide_all, submission.triage_use_case, cards)
-        for card, mine, right in zip(cards, got, want, strict=True):
-            expect.equal(mine, right, why=f"the card is {card}")
+        expect_decisions(submission, cards)
 
     def test_held_out_cards_with_gaps(self, submission, dice):
         """Any number of gaps, from one to all six, is handled."""

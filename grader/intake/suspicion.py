@@ -9,12 +9,14 @@ import ast
 import builtins
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from grader.intake.suspects import ABSOLUTE, CALLS, INSIDES, MODULES, NAMES, TRUE_FOR_ALL, TURNED, WORDS
 from grader.python_text import plain_python
 
 MOST = 12  # lines that are named
+TELLING = (ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Name, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete,
+           ast.FunctionDef, ast.ClassDef, ast.While, ast.Constant)
 
 
 def suspicious(source: str) -> tuple[str, ...]:
@@ -49,17 +51,18 @@ def _by_text(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _by_tree(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    names = _imported(tree)
-    for node in ast.walk(tree):
+    nodes = [node for node in ast.walk(tree) if isinstance(node, TELLING)]
+    names = _imported(nodes)
+    for node in nodes:
         line = getattr(node, "lineno", 1)
         for sentence in _said_of(node, names):
             yield line, sentence
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+def _imported(nodes: Sequence[ast.AST]) -> dict[str, str]:
     """What each imported name stands for: `F` is torch.nn.functional."""
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for row in node.names:
                 names[row.asname or row.name.split(".")[0]] = row.name if row.asname else row.name.split(".")[0]

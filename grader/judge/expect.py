@@ -44,13 +44,15 @@ def true(condition: Any, sentence: str, *, got: Any = None, why: str = "", calle
         raise Mismatch(sentence, got="" if got is None else show(got), why=why, called=called)
 
 
-def raises(kind: str, function: Callable[..., Any], /, *args: Any, why: str = "", **kwargs: Any) -> None:
-    """The call must end in the learner's code raising an exception of this name."""
+def raises(kind: str, function: Callable[..., Any], /, *args: Any, why: str = "", says: str = "", **kwargs: Any) -> None:
+    """The call must end in the learner's code raising an exception of this name, with `says` in its message."""
     try:
         result = function(*args, **kwargs)
     except LearnerError as error:
-        if error.kind == kind:
+        if error.kind == kind and says in error.message:
             return
+        if error.kind == kind:
+            raise Mismatch(f"the message must hold {says!r}", got=error.message, why=why) from None
         if error.kind == "NotImplementedError":
             raise
         raise Mismatch(f"this call must raise {kind}", got=f"{error.kind}: {error.message}", want=kind, why=why) from None

@@ -5,10 +5,11 @@ terminal, and in class-size grading a RemoteSubmission on a process that is in `
 codec, so copies, handles and refusals are the same.
 
     submission.f(x, k=1)           the result: plain values by copy, anything else as a Handle
-    submission["run"]              a name that is private or one of ours: run keep value has output calls
+    submission["run"]              a name that is private or one of ours: run each keep value has output calls
     h.attr, h(x), h[i], len(h), for item in h      the same, asked of the object on the far side
     submission.run(nn.Linear, 5, 3)                call a library's callable there
     submission.run(probe, h, x)    send a self-contained `def` of the check file as source and call it there
+    submission.each("f", cases)    many calls by one message; each case is a tuple of arguments, results come in order
     submission.keep(x)             a handle on a far copy of x;  submission.value(h): its present value
     submission.has("f")            whether the learner defined it
     submission.output              what was printed;  submission.calls: what was called and what came back

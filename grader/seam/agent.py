@@ -10,6 +10,7 @@ import linecache
 import os.path
 import re
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +18,15 @@ from typing import Any
 import torch
 
 from grader.seam.alarm import Alarm, TimeLimit
-from grader.seam.capture import CappedText, captured
+from grader.seam.capture import CappedText, Switch, captured
 from grader.seam.codec import decode, encode
 from grader.seam.frames import Request, receive_frame, send_frame
 from grader.seam.probes import compile_source, find_name
-from grader.seam.values import HAS, IDENTITY, LIMITS, LOOKUP, CodecError, Limits, Name, Ref, Source, Token, safe_str
+from grader.seam.values import EACH, HAS, IDENTITY, LIMITS, LOOKUP, CodecError, Limits, Name, Ref, Source, Token, safe_str
 
 OUTPUT_LIMIT = 16_000  # characters of printed text that one call may send back
 DESCRIBE_SECONDS = 0.2  # for the text of an exception: its __str__ is the learner's code too
+_NOTHING = contextlib.nullcontext()
 _CELL = re.compile(r"[\\/]ipykernel_\d+[\\/]|^<")  # files that no one can open: notebook cells, <string>
 
 
@@ -32,13 +34,15 @@ class Agent:
     """Answer requests about `namespace`.
 
     The only request is a call: functions, classes, attribute reads and iteration are all calls of something that the
-    request names. With `interruptible`, a KeyboardInterrupt is the user's own and passes through.
+    request names. With `interruptible`, a KeyboardInterrupt is the user's own and passes through. Printing is captured
+    for each call, or goes through `printing` where that has taken over the streams of the process for good.
     """
 
-    def __init__(self, namespace: dict[str, Any], limits: Limits = LIMITS, *, interruptible: bool = False) -> None:
-        self.namespace, self.limits, self.interruptible = namespace, limits, interruptible
+    def __init__(self, namespace: dict[str, Any], limits: Limits = LIMITS, *, interruptible: bool = False,
+                 printing: Switch | None = None) -> None:
+        self.namespace, self.limits, self.interruptible, self.printing = namespace, limits, interruptible, printing
         self.verbs: dict[Name, Callable[..., object]] = {
-            IDENTITY: lambda value: value, LOOKUP: self._look_up, HAS: lambda name: name in namespace}
+            IDENTITY: lambda value: value, LOOKUP: self._look_up, HAS: lambda name: name in namespace, EACH: self._each}
         self.objects: dict[int, object] = {}
         self.last_id = 0
         self.last_error: BaseException | None = None
@@ -54,7 +58,8 @@ class Agent:
         def reply(status: str, body: object) -> bytes:
             return encode((number, status, body, printed.text()), self.limits, self._refer)
 
-        with Alarm() as alarm, captured(printed), torch.inference_mode(False), torch.enable_grad():
+        with Alarm() as alarm, self._captured(printed), torch.inference_mode(False), torch.enable_grad():
+            self.alarm, self.due = alarm, time.monotonic() + seconds
             try:
                 alarm.arm(seconds)
                 return self._answer(call, keep, reply, alarm)
@@ -62,6 +67,12 @@ class Agent:
                 alarm.disarm()
                 self.last_error = error
                 return reply("timeout", f"no answer within {seconds:.3g} s")
+
+    def _captured(self, printed: CappedText) -> contextlib.AbstractContextManager[None]:
+        if self.printing is None:
+            return captured(printed)
+        self.printing.turn(printed)
+        return _NOTHING
 
     def _answer(self, call: bytes, keep: bool, reply: Callable[[str, object], bytes], alarm: Alarm) -> bytes:
         try:
@@ -99,6 +110,22 @@ class Agent:
                 found = f"{place}: {text}" if text else place
         return found[:500]
 
+    def _each(self, target: str | Callable[..., object], cases: list[tuple[object, ...]]) -> list[tuple[bool, object]]:
+        """Call a function, or the learner's of this name, once a case; each ends in (True, result) or (False, what it raised)."""
+        function: Any = self._look_up(target) if isinstance(target, str) else target
+        ends: list[tuple[bool, object]] = []
+        for case in cases:
+            try:
+                ends.append((True, function(*case)))
+            except TimeLimit:
+                raise
+            except BaseException as error:
+                if self.interruptible and isinstance(error, KeyboardInterrupt):
+                    raise
+                ends.append((False, self._describe(error, self.alarm)))
+                self.alarm.arm(max(self.due - time.monotonic(), 1e-6))
+        return ends
+
     def _look_up(self, name: str) -> object:
         try:
             return self.namespace[name]
@@ -120,7 +147,8 @@ class Agent:
 
 def serve(sock: socket.socket, namespace: dict[str, Any], limits: Limits = LIMITS) -> None:
     """Answer the judge at the other end of `sock` until it hangs up."""
-    agent = Agent(namespace, limits)
-    with contextlib.suppress(EOFError, OSError):
+    printing = Switch(CappedText(0))
+    agent = Agent(namespace, limits, printing=printing)
+    with contextlib.suppress(EOFError, OSError), captured(printing):
         while True:
             send_frame(sock, agent.handle(receive_frame(sock, limits.bytes)))

@@ -30,8 +30,31 @@ class CappedText(io.TextIOBase):
         return "".join(self.parts) + ("\n[output cut]" if self.room < 0 else "")
 
 
+class Switch(io.TextIOBase):
+    """A text stream that passes on to whatever stream is its present target."""
+
+    def __init__(self, target: CappedText) -> None:
+        self.target = target
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        return self.target.write(text)
+
+    def turn(self, target: CappedText) -> None:
+        """Send all that is printed from now on to `target`, whatever was done to the streams since the last turn."""
+        self.target = target
+        sys.stdout = sys.stderr = self
+        if not warnings.filters or warnings.filters[0] != _IGNORED:
+            warnings.simplefilter("ignore")
+
+
+_IGNORED = ("ignore", None, Warning, None, 0)  # what simplefilter("ignore") puts first
+
+
 @contextlib.contextmanager
-def captured(stream: CappedText) -> Iterator[None]:
+def captured(stream: io.TextIOBase) -> Iterator[None]:
     """Send printing, warnings and logging to `stream`. Warnings are not shown and never become errors."""
     moved = _loggers_on((sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__))
     before = [(handler, handler.stream) for handler in moved]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from grader.seam.values import CodecError
 
-CHUNK = 1 << 20
-
+CHUNK = 1 << 18
+LENGTH = struct.Struct("<Q")
 
 HEADER = struct.Struct("<Qd?I")
 
@@ -38,33 +38,46 @@ class Request(NamedTuple):
 
 def send_frame(sock: socket.socket, data: bytes) -> None:
     """Send one message."""
-    sock.sendall(struct.pack("<Q", len(data)) + data if len(data) < CHUNK else struct.pack("<Q", len(data)))
-    if len(data) >= CHUNK:
-        sock.sendall(data)
+    length = LENGTH.pack(len(data))
+    if len(data) < CHUNK:
+        sock.sendall(length + data)
+        return
+    sock.sendall(length)
+    sock.sendall(data)
 
 
 def receive_frame(sock: socket.socket, size_limit: int, deadline: float | None = None) -> bytes:
     """Receive one message.
 
-    The claimed length is checked first and never used to reserve memory; `deadline` (time.monotonic) is for the whole
-    frame, however slowly it trickles in. Raises TimeoutError, EOFError, OSError or CodecError.
+    Judge and learner take turns, so that a message comes alone: bytes behind it are an error. The claimed length is
+    checked first and never used to reserve memory; `deadline` (time.monotonic) is for the whole frame, however slowly it
+    trickles in. Raises TimeoutError, EOFError, OSError or CodecError.
     """
-    (size,) = struct.unpack("<Q", _take(sock, 8, deadline))
+    data = _more(sock, deadline)
+    while len(data) < LENGTH.size:
+        data += _more(sock, deadline)
+    (size,) = LENGTH.unpack_from(data)
     if size > size_limit:
         raise CodecError(f"a frame of {size} bytes is too large")
-    return _take(sock, size, deadline)
+    end = LENGTH.size + size
+    if len(data) < end:
+        parts = bytearray(data)
+        while len(parts) < end:
+            parts += _more(sock, deadline)
+        data = bytes(parts)
+    if len(data) > end:
+        raise CodecError("more than one frame at once")
+    return data[LENGTH.size :]
 
 
-def _take(sock: socket.socket, size: int, deadline: float | None) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            sock.settimeout(left)
-        part = sock.recv(min(CHUNK, size - len(data)))
-        if not part:
-            raise EOFError("connection closed")
-        data += part
-    return bytes(data)
+def _more(sock: socket.socket, deadline: float | None) -> bytes:
+    """Whatever has come, at most CHUNK bytes."""
+    if deadline is not None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        sock.settimeout(left)
+    part = sock.recv(CHUNK)
+    if not part:
+        raise EOFError("connection closed")
+    return part

@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 import types
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from grader.seam.errors import LearnerError, LearnerGone, LearnerTimeout, SeamEr
 from grader.seam.frames import Request
 from grader.seam.handle import FUNCTIONS, Handle
 from grader.seam.probes import NAME_ROOTS, name_of, source_of
-from grader.seam.values import CodecError, Limits, Ref, Token
+from grader.seam.values import EACH, CodecError, Limits, Ref, Token
 
 CALLS_KEPT = 50
 
@@ -73,6 +73,29 @@ class Link:
             raise
         finally:
             self.calls.append(CallRecord(name, args, kwargs, result, error, time.perf_counter() - started))
+
+    def each(self, name: str, target: Any, cases: list[tuple[Any, ...]]) -> Iterator[Any]:
+        """Make many calls by one message. What one of them raised is raised when its result is taken."""
+        try:
+            ends = self.call(EACH, (target, cases)) if cases else []
+        except (LearnerError, SeamError) as problem:
+            error = f"{problem.kind}: {problem.message}" if isinstance(problem, LearnerError) else str(problem)
+            self.calls.append(CallRecord(name, cases[0], {}, None, error, 0.0))
+            raise
+        if not isinstance(ends, list) or len(ends) != len(cases):
+            raise SeamError("the learner's process did not answer every call")
+        return (self.ended(name, case, end) for case, end in zip(cases, ends, strict=True))
+
+    def ended(self, name: str, args: tuple[Any, ...], end: Any) -> Any:
+        """The result of one of many calls, remembered as a call of its own. Raises what the call raised."""
+        match end:
+            case (True, result):
+                self.calls.append(CallRecord(name, args, {}, result, None, 0.0))
+                return result
+            case (False, (str(kind), str(message), str(line))):
+                self.calls.append(CallRecord(name, args, {}, None, f"{kind[:80]}: {message[:2000]}", 0.0))
+                raise LearnerError(kind[:80], message[:2000], line[:500]) from self.far.cause()
+        raise SeamError("the learner's process answered with nonsense")
 
     def call(
         self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, *, keep: bool = False

@@ -88,8 +88,13 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
 
 def compile_source(source: Source) -> Any:
     """Define a probe on the far side; its lines are known to tracebacks."""
+    scope: dict[str, Any] = {"__name__": "probe", **GIVEN}
+    exec(_compiled(source), scope)
+    return scope[source.name]
+
+
+@functools.lru_cache(maxsize=1000)
+def _compiled(source: Source) -> types.CodeType:
     file = f"<check: {source.name}>"
     linecache.cache[file] = (len(source.text), None, source.text.splitlines(True), file)
-    scope: dict[str, Any] = {"__name__": "probe", **GIVEN}
-    exec(compile(source.text, file, "exec"), scope)
-    return scope[source.name]
+    return compile(source.text, file, "exec")

@@ -13,6 +13,7 @@ from grader.seam.values import CodecError, ExceptionInfo, Limits, Name, Ref, Sou
 from grader.seam.writer import MAX_TEXT, TENSOR_COST
 
 Resolve = Callable[[Token], object]
+_LENGTH = struct.Struct("<I").unpack_from
 _DEVICE = re.compile(r"(cpu|cuda|mps|meta)(:\d{1,2})?")
 
 
@@ -21,31 +22,42 @@ class Reader:
 
     def __init__(self, data: bytes, limits: Limits, resolve: Resolve | None) -> None:
         self.data, self.limits, self.resolve = data, limits, resolve
+        self.max_items, self.max_depth, self.size = limits.items, limits.depth, len(data)
         self.at = self.items = 0
 
     def get(self, depth: int) -> Any:
         """Read one value."""
-        self.spend(1)
-        if depth > self.limits.depth:
+        self.items += 1
+        if self.items > self.max_items:
+            raise CodecError("too many items")
+        if depth > self.max_depth:
             raise CodecError("too deep")
-        read = _TAGS.get(self.take(1))
+        at = self.at
+        read = _TAGS.get(self.data[at : at + 1])
         if read is None:
-            raise CodecError("unknown tag")
+            raise CodecError("unknown tag" if at < self.size else "message ends too early")
+        self.at = at + 1
         return read(self, depth)
 
     def spend(self, items: int) -> None:
         self.items += items
-        if self.items > self.limits.items:
+        if self.items > self.max_items:
             raise CodecError("too many items")
 
     def take(self, size: int) -> bytes:
-        if size > len(self.data) - self.at:
+        at = self.at
+        if size > self.size - at:
             raise CodecError("message ends too early")
-        self.at += size
-        return self.data[self.at - size : self.at]
+        self.at = end = at + size
+        return self.data[at:end]
 
     def count(self) -> int:
-        return int.from_bytes(self.take(4), "little")
+        at = self.at
+        if at + 4 > self.size:
+            raise CodecError("message ends too early")
+        self.at = at + 4
+        (number,) = _LENGTH(self.data, at)
+        return int(number)
 
     def block(self) -> bytes:
         return self.take(self.count())
@@ -64,9 +76,10 @@ class Reader:
 
     def many(self, depth: int, each: int = 1) -> list[Any]:
         count = self.count() * each
-        if count > len(self.data) - self.at or self.items + count > self.limits.items:
+        if count > self.size - self.at or self.items + count > self.max_items:
             raise CodecError("too many items")
-        return [self.get(depth + 1) for _ in range(count)]
+        depth += 1
+        return [self.get(depth) for _ in range(count)]
 
     def packed(self, kind: str) -> tuple[Any, ...]:
         numbers = self.block()

@@ -5,7 +5,7 @@ import random
 import socket
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,16 @@ class Submission:
         if isinstance(target, types.FunctionType) and any(isinstance(value, Handle) for value in [*args, *kwargs.values()]):
             return self._link.recorded(target.__name__, target, *args, **kwargs)
         return self._link.call(target, args, kwargs)
+
+    def each(self, target: str | Callable[..., Any], cases: Iterable[tuple[Any, ...]], /) -> Iterator[Any]:
+        """The results of many calls of one function, for the price of one call.
+
+        `target` is the learner's function by name, or what `run` takes; a case is the tuple of its arguments. Each
+        result counts as a call of its own when it is taken: it is the latest in `calls`, and a case that raised raises
+        LearnerError then. All cases are called, once, before the first result is there, within the time of one call.
+        """
+        name = target if isinstance(target, str) else getattr(target, "_name", None) or target.__name__
+        return self._link.each(name, target, [tuple(case) for case in cases])
 
     def keep(self, value: Any, /) -> Any:
         """Put a copy of `value` on the far side and return a handle on it, to see it changed in place."""

@@ -10,7 +10,7 @@ from grader.seam.errors import LearnerError, SeamError
 from grader.seam.handle import ITEM_LIMIT, LENGTH_LIMIT, Handle
 from grader.seam.link import Link
 from grader.seam.submission import Submission
-from grader.seam.values import Token
+from grader.seam.values import EACH, Token
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,20 @@ class TolerantLink(Link):
     ) -> Any:
         try:
             return super().call(target, args, kwargs, keep=keep)
+        except LearnerError as error:
+            return Raised(error.kind)
+        except SeamError as error:
+            return Raised(type(error).__name__)
+
+    def each(self, name: str, target: Any, cases: list[tuple[Any, ...]]) -> Iterator[Any]:
+        ends = self.call(EACH, (target, cases)) if cases else []
+        if isinstance(ends, Raised) or not isinstance(ends, list) or len(ends) != len(cases):
+            return iter([ends if isinstance(ends, Raised) else Raised("SeamError")] * len(cases))
+        return (self.ended(name, case, end) for case, end in zip(cases, ends, strict=True))
+
+    def ended(self, name: str, args: tuple[Any, ...], end: Any) -> Any:
+        try:
+            return super().ended(name, args, end)
         except LearnerError as error:
             return Raised(error.kind)
         except SeamError as error:

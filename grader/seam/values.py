@@ -56,7 +56,7 @@ class ExceptionInfo:
 Token = Ref | Name | Source
 
 # what the far side does itself, without importing anything
-IDENTITY, LOOKUP, HAS = Name("seam:identity"), Name("seam:lookup"), Name("seam:has")
+IDENTITY, LOOKUP, HAS, EACH = Name("seam:identity"), Name("seam:lookup"), Name("seam:has"), Name("seam:each")
 
 
 def safe_str(value: object, size: int = 2000) -> str:

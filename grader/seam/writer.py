@@ -19,6 +19,7 @@ Put = Callable[["Writer", Any, int], None]
 TENSOR_COST = 20  # items that one tensor or array counts for: it costs far more than an int
 MAX_TEXT = 200  # characters of an exception's or a type's name
 _INT64 = 1 << 63  # one more than the largest end of a range
+_LENGTH = struct.Struct("<I").pack
 
 
 class Writer:
@@ -26,13 +27,16 @@ class Writer:
 
     def __init__(self, limits: Limits, replace: Replace | None) -> None:
         self.limits, self.replace = limits, replace
+        self.max_items, self.max_depth, self.max_bytes = limits.items, limits.depth, limits.bytes
         self.parts: list[bytes] = []
         self.size = self.items = 0
 
     def put(self, value: object, depth: int) -> None:
         """Add one value."""
-        self.count(1)
-        if depth > self.limits.depth:
+        self.items += 1
+        if self.items > self.max_items:
+            self.count(0)
+        if depth > self.max_depth:
             raise CodecError("the value is nested too deeply")
         (_EXACT.get(type(value)) or _by_kind(type(value)))(self, value, depth)
 
@@ -41,16 +45,18 @@ class Writer:
         if self.items > self.limits.items:
             raise CodecError(f"the value has more than {self.limits.items} items")
 
-    def raw(self, *parts: bytes) -> None:
-        self.size += sum(map(len, parts))
-        if self.size > self.limits.bytes:
-            raise CodecError(f"the value needs more than {self.limits.bytes} bytes")
-        self.parts += parts
+    def raw(self, part: bytes) -> None:
+        self.size += len(part)
+        if self.size > self.max_bytes:
+            raise CodecError(f"the value needs more than {self.max_bytes} bytes")
+        self.parts.append(part)
 
     def block(self, tag: bytes, *blocks: bytes) -> None:
-        self.raw(tag)
+        start = tag
         for block in blocks:
-            self.raw(struct.pack("<I", len(block)), block)
+            self.raw(start + _LENGTH(len(block)))
+            self.raw(block)
+            start = b""
 
     def put_constant(self, value: object, depth: int) -> None:
         self.raw(b"0" if value is None else b"1" if value is True else b"2" if value is False else b"3")
@@ -64,16 +70,17 @@ class Writer:
         size = int.bit_length(value) // 8 + 1
         if size > self.limits.int_bytes:
             raise CodecError("an integer is too large")
-        self.block(b"i", int.to_bytes(value, size, "little", signed=True))
+        self.raw(b"i" + _LENGTH(size) + int.to_bytes(value, size, "little", signed=True))
 
     def put_real(self, value: float, depth: int) -> None:
-        self.raw(b"f", struct.pack("<d", value))
+        self.raw(b"f" + struct.pack("<d", value))
 
     def put_complex(self, value: complex, depth: int) -> None:
-        self.raw(b"j", struct.pack("<2d", value.real, value.imag))
+        self.raw(b"j" + struct.pack("<2d", value.real, value.imag))
 
     def put_text(self, value: str, depth: int) -> None:
-        self.block(b"s", _utf8(str.__str__(value)))
+        text = str.__str__(value).encode("utf-8", "surrogatepass")
+        self.raw(b"s" + _LENGTH(len(text)) + text)
 
     def put_binary(self, value: bytes | bytearray, depth: int) -> None:
         self.block(b"b", bytes(value))
@@ -99,17 +106,18 @@ class Writer:
             self.count(len(items))
             self.block(packed[:1] if int in kinds else packed[1:], numbers)
             return
-        self.raw(tag, struct.pack("<I", len(items)))
+        self.raw(tag + _LENGTH(len(items)))
         for item in items:
             self.put(item, depth + 1)
 
     def put_dict(self, value: Any, depth: int) -> None:
         # an OrderedDict keeps an order of its own, which move_to_end() changes
         pairs = OrderedDict.items(value) if issubclass(type(value), OrderedDict) else dict.items(value)
-        self.raw(b"d", struct.pack("<I", len(pairs)))
+        self.raw(b"d" + _LENGTH(len(pairs)))
+        depth += 1
         for key, item in pairs:
-            self.put(key, depth + 1)
-            self.put(item, depth + 1)
+            self.put(key, depth)
+            self.put(item, depth)
 
     def put_slice(self, value: Any, depth: int) -> None:
         self.raw(b"c")
@@ -120,7 +128,7 @@ class Writer:
         ends = (value.start, value.stop, value.step)
         if not all(-_INT64 <= end < _INT64 for end in ends) or value[self.limits.items :]:
             raise CodecError("a range is too long")  # a check may well build a list of it
-        self.raw(b"r", struct.pack("<3q", *ends))
+        self.raw(b"r" + struct.pack("<3q", *ends))
 
     def put_array(self, value: Any, depth: int) -> None:
         if not arrays.is_plain(value):

@@ -1,9 +1,11 @@
 """The warm server for real: what a learner's process sees, may and leaves behind, and how everything ends."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ LEVEL = probe()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not LEVEL.enough, reason=f"this machine has no sandbox: {LEVEL.why}")]
 PLENTY = Limits()
 GROUPS = ("", "memory", "pids")
+AHEAD = 2  # processes of the child that is shut in ahead: the outer and the learner's
 
 
 def can_group() -> bool:
@@ -285,7 +288,7 @@ except OSError:
 said = count
 """, limits=Limits(processes=30))
     assert said < 60
-    until(lambda: not descendants(started.process.pid), "all children have ended")
+    until(lambda: len(descendants(started.process.pid)) == AHEAD, "all children have ended")
 
 
 def test_a_daemon_does_not_outlive_the_run(running_server: tuple[RunningServer, WarmServer]) -> None:
@@ -307,9 +310,27 @@ os.read(reader, 1)
 """)
     session.start()
     assert session.cells["cell-0"]["kind"] == ""
-    assert len(descendants(started.process.pid)) == 3, "the outer process, the learner's, and the daemon"
+    until(lambda: len(descendants(started.process.pid)) == AHEAD + 3, "the outer process, the learner's, and the daemon")
     session.end()
-    until(lambda: not descendants(started.process.pid), "the daemon has ended")
+    until(lambda: len(descendants(started.process.pid)) == AHEAD, "the daemon has ended")
+
+
+def test_a_child_that_was_shut_in_ahead_has_the_limits_and_the_seed_that_were_asked_for(server: WarmServer) -> None:
+    source = "import os, random, resource\nsaid = [resource.getrlimit(resource.RLIMIT_NOFILE)[0], random.random(), os.getpid()]"
+    rows = [told(server, source, Limits(open_files=files), seed) for files, seed in ((100, 1), (100, 1), (200, 1), (100, 2))]
+    assert [row[0] for row in rows] == [100, 100, 200, 100]
+    assert rows[0][1] == rows[1][1] == rows[2][1] != rows[3][1]
+
+
+def test_a_child_that_was_ended_while_it_waited_is_replaced(running_server: tuple[RunningServer, WarmServer]) -> None:
+    started, server = running_server
+    told(server, "said = 1")
+    until(lambda: len(descendants(started.process.pid)) == AHEAD, "the next child is ready")
+    for pid in descendants(started.process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: not descendants(started.process.pid), "it has ended")
+    assert [told(server, f"said = {number}") for number in range(3)] == [0, 1, 2]
 
 
 def test_a_signal_to_all_stays_inside(server: WarmServer) -> None:
@@ -322,10 +343,10 @@ def test_a_signal_to_all_stays_inside(server: WarmServer) -> None:
 def test_a_child_ends_when_its_judge_hangs_up(running_server: tuple[RunningServer, WarmServer]) -> None:
     started, server = running_server
     process = server.learner(Limits(), 0)
-    until(lambda: len(descendants(started.process.pid)) == 2, "a child has started")
+    until(lambda: len(descendants(started.process.pid)) == AHEAD + 2, "a child has started")
     process.sock.close()
     process.control.close()
-    until(lambda: not descendants(started.process.pid), "the child has ended")
+    until(lambda: len(descendants(started.process.pid)) == AHEAD, "the child has ended")
 
 
 def test_the_processor_time_that_is_used_up_is_named(server: WarmServer) -> None:
@@ -392,7 +413,7 @@ def test_the_server_ends_with_whoever_started_it_and_leaves_nothing() -> None:
     assert starter.stdout is not None
     try:
         pid = int(starter.stdout.readline())
-        until(lambda: len(descendants(pid)) == 3, "the outer process, the learner's, and its child")
+        until(lambda: len(descendants(pid)) == AHEAD + 3, "the outer process, the learner's, and its child")
         below, groups = descendants(pid), groups_named(f"handbook-grader-{pid}")
     finally:
         starter.kill()  # with SIGKILL

@@ -200,3 +200,9 @@ def test_errors_output_and_records_are_the_same_in_both_modes(mode: str, request
         assert (submission.f(2), submission.has("f"), submission.has("g")) == (0.5, True, False)
         assert [(call.name, call.result, call.error) for call in submission.calls] == [
             ("f", None, "ZeroDivisionError: division by zero"), ("leave", None, "SystemExit: 1"), ("f", 0.5, None)]
+        many = submission.each("f", [(4,), (0,), (8,)])
+        assert next(many) == 0.25
+        with pytest.raises(LearnerError) as caught:
+            next(many)
+        assert (caught.value.kind, caught.value.line) == ("ZeroDivisionError", "answer.py:5: return 1 / x")
+        assert list(submission.each(submission.f, [(8,)])) == [0.125]

@@ -128,6 +128,34 @@ def test_calls_that_fail_are_remembered_with_their_error(submission: LocalSubmis
         ("fail", None, "KeyError: 'a'"), ("loop", None, "no answer within 0.1 s")]
 
 
+def test_many_calls_by_one_message_count_as_calls_of_their_own(submission: LocalSubmission) -> None:
+    taken = submission.each("double", [(1,), (torch.ones(2),), ("a",)])
+    assert submission.calls == []
+    assert [next(taken), next(taken).tolist(), next(taken)] == [2, [2.0, 2.0], "aa"]
+    assert [(call.name, call.args[0]) for call in submission.calls][::2] == [("double", 1), ("double", "a")]
+    layer, = submission.each("Layer", [()])
+    assert list(submission.each(layer, [(1,), (2,)])) == [4, 5]
+    assert submission.calls[-1].name == "Layer(…)"
+    assert list(submission.each("double", [])) == []
+
+
+def test_one_of_many_calls_raises_when_its_result_is_taken(submission: LocalSubmission) -> None:
+    taken = submission.each("double", [(1,), (None,), (3,)])
+    assert next(taken) == 2
+    with pytest.raises(LearnerError) as caught:
+        next(taken)
+    assert (caught.value.kind, caught.value.line[:11]) == ("TypeError", "answer.py:3")
+    assert [call.error and call.error[:9] for call in submission.calls] == [None, "TypeError"]
+    with pytest.raises(LearnerError, match="not defined"):
+        submission.each("nothing", [(1,)])
+    with pytest.raises(LearnerTimeout):
+        submission.each("loop", [()])
+    assert [(call.name, call.args) for call in submission.calls[-2:]] == [("nothing", (1,)), ("loop", ())]
+    soft = tolerant(submission)
+    assert list(soft.each("double", [(1,), (None,), (3,)])) == [2, Raised("TypeError"), 6]
+    assert list(soft.each("nothing", [(1,), (2,)])) == [Raised("NameError")] * 2
+
+
 def test_a_probe_given_the_learners_object_is_remembered_and_the_record_is_bounded(submission: LocalSubmission) -> None:
     assert submission.run(width_of, submission.Layer()) == 3
     assert submission.calls[-1].name == "width_of"

@@ -84,6 +84,13 @@ def test_a_hostile_answer_does_not_pass_and_does_not_hang(name: str, remote: Any
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("body", ["[(True, 1)]", "[(True, 2), (True, 2), (True, 2)]", "5", "[(1, 2, 3), (4, 5, 6)]", "[(False, 1), (False, 1)]", "{0: (True, 2), 1: (True, 2)}"])
+def test_many_calls_that_the_far_side_answers_otherwise_earn_nothing(body: str, remote: Any) -> None:
+    source = f"import grader.seam.agent as agent\nagent.Agent._each = lambda self, target, cases: {body}\ndef f(x): return x"
+    with remote(source) as submission, pytest.raises(SeamError):
+        list(submission.each("f", [(1,), (2,)]))
+
+
 def test_dying_is_not_the_exception_that_a_check_expects(remote: Any) -> None:
     for body in ("os._exit(0)", "SOCKET.close()", "send(b'x')", "sum(iter(int, 1))"):
         with remote(HEAD + body, seconds=0.2, grace=0.2) as submission, pytest.raises(LearnerGone):

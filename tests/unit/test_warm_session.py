@@ -68,6 +68,7 @@ def honest(sock: socket.socket) -> None:
     say(sock, READY)
     while decode(receive_frame(sock, LIMITS.bytes), LIMITS) is not None:
         say(sock, ("", "", ""))
+    say(sock, READY)
     wait(sock)
 
 
@@ -182,8 +183,11 @@ def test_a_flood_is_cut_to_size_and_made_fit_for_a_file() -> None:
 def test_answers_that_nobody_asked_for_are_no_answers_to_checks() -> None:
     def eager(sock: socket.socket) -> None:
         say(sock, READY)
-        for _ in range(500):
+        while decode(receive_frame(sock, LIMITS.bytes), LIMITS) is not None:
             say(sock, ("", "", ""))
+        say(sock, READY)
+        receive_frame(sock, LIMITS.bytes)
+        say(sock, ("", "", ""))
         wait(sock)
 
     session = started(eager, honest)
@@ -191,6 +195,13 @@ def test_answers_that_nobody_asked_for_are_no_answers_to_checks() -> None:
         session.submission().run(abs, -1)
     assert session.process is None
     assert "during a check" in session.notes[-1]
+
+
+def test_more_than_one_answer_at_once_is_nonsense() -> None:
+    two = struct.pack("<Q", 1) + b"0" + struct.pack("<Q", 1) + b"0"
+    session = started(answering(two), honest)
+    assert NONSENSE in session.cells["one"]["text"]
+    assert session.skip == {"one": NONSENSE}
 
 
 def test_a_process_that_ends_after_its_last_cell_is_found_out_by_the_first_check() -> None:
