@@ -39,7 +39,7 @@ def main() -> None:
 def measure(root: Path, options: argparse.Namespace) -> Figures:
     """Make the class, grade it in every way, and say how long that took."""
     from grader import paths
-    from grader.flow.autograde import jobs
+    from grader.flow.jobs import jobs
     from grader.flow.nbgrader_course import NbgraderCourse
     from grader.flow.release import release
     from grader.folders import Folders

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grader.flow.autograde import Job, job_fingerprint
+from grader.flow.jobs import Job, job_fingerprint
 from grader.flow.nbgrader_course import NbgraderCourse
 from grader.folders import Folders, read_json, write_json
 from grader.intake.pristine import Pristine, read_pristine

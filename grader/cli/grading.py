@@ -18,7 +18,7 @@ from grader.cli.instructor import PART, STUDENT, nobody, plain_errors, progress_
 from grader.cli.learner import AS_JSON, show
 
 if TYPE_CHECKING:
-    from grader.flow.autograde import Graded
+    from grader.flow.jobs import Graded
     from grader.flow.runs import Run
     from grader.flow.warm import WarmGrading
     from grader.folders import Folders
@@ -174,7 +174,7 @@ def _run(folders: Folders, run: Run, ways: _Ways) -> Graded:
     from grader.fleet.client import WarmServerError
     from grader.flow import runs
     from grader.flow.autograde import autograde as grade
-    from grader.flow.autograde import jobs
+    from grader.flow.jobs import jobs
     from grader.flow.nbgrader_course import FlowError, Limits, NbgraderCourse
 
     todo = jobs(folders, students=run.students, parts=run.parts, lessons=run.lessons)

@@ -22,6 +22,7 @@ from grader.sandbox.limits import Limits
 START_SECONDS = 180.0
 END_SECONDS = 5.0
 TOLD_SECONDS = 0.2
+GONE = "the warm server is gone"
 GROUP = "handbook-grader"  # and the server's number: its control groups
 
 
@@ -89,7 +90,7 @@ class WarmServer:
         except OSError as error:
             for end in (mine, control):
                 end.close()
-            raise WarmServerError(f"the warm server is gone ({error}); run `grader autograde` again: it grades what is missing") from None
+            raise WarmServerError(f"{GONE} ({error}); run `grader autograde` again: it grades what is missing") from None
         finally:
             theirs.close()
         return LearnerProcess(mine, control)

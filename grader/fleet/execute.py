@@ -35,6 +35,8 @@ def execute_with_verdicts(bundle: Bundle, server: WarmServer) -> tuple[Result, d
         session.start()
         for exercise in bundle.exercises:
             verdicts[exercise] = _judged(exercise, session)
+            if session.trouble:
+                raise WarmServerError(session.trouble)
         result.notes += _tampered(session)
     except WarmServerError as error:
         result.problem = str(error)

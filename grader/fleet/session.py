@@ -41,6 +41,7 @@ class Session:
         self.skip: dict[str, str] = {}  # cell -> why it is left out
         self.notes: list[str] = []
         self.lives = 0
+        self.trouble = ""  # why no process can be had: the grader's fault
 
     def begin(self) -> None:
         """Begin an exercise: it has its own time and its own lives, whatever the one before did with its."""
@@ -88,7 +89,11 @@ class Session:
     def _begin_process(self) -> None:
         """A process that is shut in; nothing of the learner's has run by then. Raises WarmServerError."""
         for _ in range(ATTEMPTS):
-            self.process = self.server.learner(self.bundle.limits, self.seed)
+            try:
+                self.process = self.server.learner(self.bundle.limits, self.seed)
+            except WarmServerError as error:
+                self.trouble = str(error)
+                raise
             try:
                 said = decode(receive_frame(self.process.sock, LIMITS.bytes, time.monotonic() + START_SECONDS), LIMITS)
             except (CodecError, EOFError, OSError) as error:
@@ -96,7 +101,8 @@ class Session:
             if said == READY:
                 return
             self.end()
-        raise WarmServerError(f"a learner's process could not be shut in ({said}); see `grader doctor`")
+        self.trouble = f"a learner's process could not be shut in ({said}); see `grader doctor`"
+        raise WarmServerError(self.trouble)
 
     def end(self) -> Ended | None:
         """End the process, if there is one."""

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from grader.fleet.bundle import Bundle, Result, bundle_of
+from grader.fleet.client import GONE
 from grader.fleet.execute import provenance
 from grader.fleet.seeds import course_secret, seed_for
+from grader.flow.jobs import GRADED, Graded, Job, explained, same_for_all
 from grader.flow.record import NO_RESPONSE, Recorder, graded_notebook, verdicts_of, write_graded
 from grader.flow.verdicts import NEEDS_REVIEW
 from grader.judge.outcome import Outcome
@@ -19,7 +21,6 @@ from grader.plain_text import no_markup, one_line
 from grader.sandbox.limits import Limits
 
 if TYPE_CHECKING:
-    from grader.flow.autograde import Graded, Job
     from grader.flow.nbgrader_course import NbgraderCourse
 
 
@@ -42,10 +43,17 @@ class WarmGrading:
 def grade_warm(course: NbgraderCourse, todo: list[Job], warm: WarmGrading, recorder: Recorder, done: Graded,
                keep: Callable[[Job, dict[str, Any]], None]) -> None:
     """Grade these notebooks; `keep` is given each job with its row for the verdicts' file."""
+    for last in (False, True):
+        if todo:
+            todo = _grade_with(course, todo, warm, recorder, done, keep, last=last)
+
+
+def _grade_with(course: NbgraderCourse, todo: list[Job], warm: WarmGrading, recorder: Recorder, done: Graded,
+                keep: Callable[[Job, dict[str, Any]], None], *, last: bool) -> list[Job]:
+    """The same with one set of workers. Returns the notebooks to grade again, because their warm server has ended; none if it is the `last` try."""
     waiting = {job.name: job for job in todo}
-    if not waiting:
-        return
     secret = course_secret(course.folders.build)
+    again = []
     with warm.engine() as engine:
         sent: dict[str, Bundle] = {}
 
@@ -55,7 +63,12 @@ def grade_warm(course: NbgraderCourse, todo: list[Job], warm: WarmGrading, recor
                 yield sent[job.name]
 
         for result in engine.run(bundles()):
-            keep(waiting[result.name], _record(course, waiting[result.name], sent.pop(result.name), result, warm, recorder, done))
+            job, bundle = waiting[result.name], sent.pop(result.name)
+            if result.problem.startswith(GONE) and not last:
+                again.append(job)
+            else:
+                keep(job, _record(course, job, bundle, result, warm, recorder, done))
+    return again
 
 
 def _table(job: Job) -> dict[str, Any]:
@@ -71,8 +84,6 @@ def _bundle(job: Job, secret: bytes, limits: Limits) -> Bundle:
 
 def _record(course: NbgraderCourse, job: Job, bundle: Bundle, result: Result, warm: WarmGrading, recorder: Recorder, done: Graded) -> dict[str, Any]:
     """Put one result into the gradebook and the folders. Returns the row for the verdicts' file."""
-    from grader.flow.autograde import GRADED, explained, same_for_all
-
     stem, part, student = job.pristine.stem, job.part, job.student
     missing = [cell.exercise for cell in job.pristine.cells if cell.kind == "check" and cell.exercise not in result.exercises]
     if result.problem or missing:

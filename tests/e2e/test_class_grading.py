@@ -26,7 +26,7 @@ from grader.fleet.bundle import Bundle
 from grader.fleet.bundle import Result as Graded
 from grader.fleet.client import RunningServer
 from grader.fleet.pool import BROKEN, LocalPool
-from grader.flow.autograde import Job, jobs
+from grader.flow.jobs import Job, jobs
 from grader.flow.nbgrader_course import NbgraderCourse
 from grader.flow.runs import NAME
 from grader.flow.warm import _bundle
@@ -37,7 +37,7 @@ from grader.sandbox.level import Level, probe
 from grader.sandbox.limits import Limits
 from grader.seam import LocalSubmission
 from tests.e2e.classroom import Material, built_lessons, saved_by_colab, shuffled_cells
-from tests.e2e.waiting import descendants, running, until
+from tests.e2e.waiting import descendants, parent_of, running, until
 
 LEVEL = probe()
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"),  # nbgrader's own libraries warn
@@ -262,6 +262,28 @@ def test_a_run_that_was_killed_goes_on_where_it_was_and_grades_everything_once(g
     assert dump(build) == before, "grading the same work again changed the gradebook"
     assert not (build / NAME).exists()
     assert "no unfinished run" in grader(build, "autograde", "--resume").output
+
+
+def test_a_run_whose_warm_server_is_killed_starts_another_and_grades_all(graded: Class) -> None:
+    build = graded.root / "two"
+    before, old = dump(build), graded.provenance("two")
+    started = command(build, "autograde", "--lesson", STEM, "--force", "--workers", "2", "--json")
+
+    def first_verdict() -> bool:
+        assert started.poll() is None, started.communicate()
+        return any(where["run"] != old[student]["run"] for student, where in graded.provenance("two").items())
+
+    until(first_verdict, "the first verdict of the new run")
+    below = descendants(started.pid)
+    servers = [pid for pid, words in running().items() if pid in below and "grader.fleet.server" in words and parent_of(pid) == started.pid]
+    assert len(servers) == 1
+    os.kill(servers[0], signal.SIGKILL)
+    out, err = started.communicate(timeout=300)
+    assert started.returncode in (0, 1), err
+    table = json.loads(out)
+    assert table["review"] == {}
+    assert set(table["graded"]) == {f"{student}/{graded.part}/{STEM}" for student in old}
+    assert dump(build) == before, "grading the same work again changed the gradebook"
 
 
 def points(results: list[Graded]) -> dict[str, dict[str, float]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.flow.autograde import autograde, jobs
+from grader.flow.autograde import autograde
 from grader.flow.export import GradeRow, as_csv, grade_rows, total_rows
 from grader.flow.feedback import feedback
+from grader.flow.jobs import jobs
 from grader.flow.nbgrader_course import FlowError, Limits, NbgraderCourse
 from grader.flow.release import release
 from grader.folders import Folders

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from grader.flow.autograde import autograde, jobs
+from grader.flow.autograde import autograde
 from grader.flow.export import as_csv, grade_rows
 from grader.flow.gradebook import VARIABLE, GradebookError, gradebook_url
+from grader.flow.jobs import jobs
 from grader.flow.nbgrader_course import FlowError, Limits, NbgraderCourse, quiet
 from grader.flow.release import release
 from grader.folders import Folders

@@ -16,9 +16,10 @@ from grader.cli.collecting import collect as collect_verb
 from grader.course import find_exercise
 from grader.fleet.client import RunningServer
 from grader.fleet.pool import LocalPool
-from grader.flow.autograde import Graded, autograde, jobs
+from grader.flow.autograde import autograde
 from grader.flow.export import grade_rows
 from grader.flow.feedback import feedback
+from grader.flow.jobs import Graded, jobs
 from grader.flow.nbgrader_course import NbgraderCourse
 from grader.flow.release import release
 from grader.flow.warm import WarmGrading

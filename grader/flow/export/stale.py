@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from grader.flow.autograde import Job, job_fingerprint
+from grader.flow.jobs import Job, job_fingerprint
 from grader.folders import Folders, read_json
 from grader.intake.released import library_of_release
 
