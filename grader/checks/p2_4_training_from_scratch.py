@@ -346,7 +346,7 @@ def accumulate(step, weights, rounds, momentum, stale, mode):
         def forward(self, ids):
             grad = self.scores.weight.grad
             self.seen.append((list(ids.shape), self.training, torch.is_grad_enabled(), 0.0 if grad is None else float(grad.abs().sum())))
-            return self.scores(self.token(ids))
+            return self.scores(self.token(ids)) * (1.0 if self.training else 3.0)  # in eval mode it is another model
 
     model = Net().train(mode)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.3, momentum=momentum, weight_decay=0.05)
@@ -543,7 +543,7 @@ class TestSuccessiveHalving(Exercise, id="training-successive-halving"):
         """One to nine candidates, exact and loose budgets, ties, bumps, diverged ones, too small budgets."""
         dice = random.Random(4)
         cases = [([loss_curve(dice) for _ in range(n)], budget) for n, budget in ((1, 5), (2, 6), (3, 20), (5, 47), (8, 72), (9, 100), (6, 18), (4, 9), (1, 0))]
-        cases += [([[1.0], [1.0], [1.0]], 12), ([[2.0], [1.0], [1.0], [2.0]], 16), ([[math.nan], [2.0], [math.inf], [3.0]], 16), ([[math.nan], [math.nan]], 4)]
+        cases += [([[1.0], [1.0], [1.0]], 12), ([[2.0], [1.0], [1.0], [2.0]], 16), ([[math.nan], [2.0], [math.inf], [3.0]], 16), ([[math.nan], [math.nan]], 4), ([[math.nan], [math.inf]], 4)]
         cases += [([[1.0, 9.0], [5.0, 5.0]], 4), ([[9.0, 9.0, 1.0], [5.0, 5.0, 5.0], [6.0, 6.0, 6.0]], 14), ([loss_curve(dice) for _ in range(8)], 23), ([[1.0]] * 5, 14)]
         cases += [([[5.0] * 3 + [0.0] * 3, [4.0] * 6, [3.0] * 6, [4.5] * 6], 24), ([[3.0, 1.0], [2.0, 2.0]], 2), ([[-1.0], [-2.0], [-3.0]], 7)]
         cases += [([[3.0, 1.0, 1.0], [2.0, 1.0, 1.0], [9.0], [9.0]], 8), ([[math.inf], [7.0]], 2), ([[2.0], [math.nan], [1.0]], 6), ([[4.0], [3.0], [2.0]], 5)]
@@ -595,6 +595,7 @@ class TestSuccessiveHalving(Exercise, id="training-successive-halving"):
         curves = [loss_curve(dice) for _ in range(4)]
         cases = [([[math.nan], curves[0], [math.inf], curves[1]], 40), ([curves[2], [math.nan]], 8), ([[math.nan], curves[2]], 8), ([[math.inf], curves[3], [math.nan]], 30)]
         cases += [([[math.nan], [math.nan], [50.0]], 30), ([[1e9], [math.inf]], 6), ([[math.nan], [1e12]], 6), ([[0.5, math.nan, math.nan], [2.0] * 3], 6)]
+        cases += [([[math.nan], [math.inf]], 6), ([[math.inf], [math.nan]], 6), ([[math.nan], [math.inf], [math.inf]], 14)]
         compare_halving(submission, cases, "NaN < x and x < NaN are both false, so sorting by it is sorting by luck")
 
     def test_one_candidate_needs_no_training(self, submission):
@@ -734,87 +735,97 @@ class TestScratchOrFinetune(Exercise, id="training-scratch-or-finetune"):
 # -------------------------------------------------------------------------------------------------- checkpoint
 
 
-def play(save, resume, plan):
-    """Train, save, train on; then load into another run and train on. What each run did, in numbers (learner's side)."""
+def workshop(plan):
+    """A folder for one checkpoint, and what it takes to train: make, go, draws, weights, digest (learner's side)."""
     import hashlib
-    import os
     import tempfile
     from pathlib import Path
 
-    def make(seed, lr):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(plan.get("dropout", 0.5)), nn.Linear(4, 2))
-        return model, torch.optim.AdamW(model.parameters(), lr=lr), torch.Generator().manual_seed(seed)
+    class Workshop:
+        def __init__(self):
+            self.folder = tempfile.TemporaryDirectory()
+            self.place = Path(self.folder.name) / plan.get("name", "run.pt")
+            self.path = str(self.place) if plan.get("text") else self.place
 
-    def go(run, steps):
-        model, optimizer, rng = run
-        losses = []
-        for _ in range(steps):
-            x = torch.randn(5, 3, generator=rng) + (random.random() if plan.get("noise", True) else 0.0)
-            loss = (model(x) ** 2).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        return losses
+        def make(self, seed, lr):
+            torch.manual_seed(seed)
+            random.seed(seed)
+            model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(plan.get("dropout", 0.5)), nn.Linear(4, 2))
+            return model, torch.optim.AdamW(model.parameters(), lr=lr), torch.Generator().manual_seed(seed)
 
-    def draws(rng):
-        return [torch.rand(3, generator=rng), torch.rand(3), [random.random() for _ in range(3)]]
+        def go(self, run, steps):
+            model, optimizer, rng = run
+            losses = []
+            for _ in range(steps):
+                x = torch.randn(5, 3, generator=rng) + (random.random() if plan.get("noise", True) else 0.0)
+                loss = (model(x) ** 2).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            return losses
 
-    def weights(run):
-        return {name: value.clone() for name, value in run[0].state_dict().items()}
+        def draws(self, rng):
+            return [torch.rand(3, generator=rng), torch.rand(3), [random.random() for _ in range(3)]]
 
+        def weights(self, run):
+            return {name: value.clone() for name, value in run[0].state_dict().items()}
+
+        def digest(self):
+            return hashlib.sha256(self.place.read_bytes()).hexdigest()
+
+    return Workshop()
+
+
+def save_and_go_on(tools, save, plan):
+    """Train, save, and train on; then perhaps save once more and fail (learner's side)."""
     seen = {}
-    with tempfile.TemporaryDirectory() as folder:
-        os.makedirs(Path(folder) / "runs")
-        path = Path(folder) / "runs" / plan.get("name", "run.pt")
-        path = str(path) if plan.get("text") else path
-        if plan.get("quiet"):
-            quiet = make(1, 0.05)
-            go(quiet, 3)
-            seen["never saved"] = go(quiet, 4)
-        one = make(1, 0.05)
-        go(one, 1)
-        if plan.get("twice"):
-            save(path, one[0], one[1], 1, one[2])
-        go(one, 2)
-        save(path, one[0], one[1], plan.get("step", 3), one[2])
-        seen["files"] = sorted(os.listdir(Path(folder) / "runs")) + [name for name in os.listdir(folder) if name != "runs"]
-        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        seen["weights"] = weights(one)
-        generators = torch.get_rng_state(), random.getstate(), one[2].get_state()
-        seen["draws"] = draws(one[2])
-        torch.set_rng_state(generators[0])
-        random.setstate(generators[1])
-        one[2].set_state(generators[2])
-        seen["never stopped"] = go(one, 4)
-        seen["weights at the end"] = weights(one)
-        if plan.get("plain"):
-            try:
-                torch.load(path, weights_only=True)
-                seen["plain"] = True
-            except Exception:
-                seen["plain"] = False
-        if plan.get("fails"):
-            one[1].param_groups[0]["secret"] = lambda: None
-            try:
-                save(path, one[0], one[1], 7, one[2])
-                seen["error"] = "none"
-            except NotImplementedError:
-                raise
-            except Exception:
-                seen["error"] = "raised"
-            seen["files after the error"] = sorted(os.listdir(Path(folder) / "runs"))
-        other = make(50, 0.7)
-        go(other, plan.get("used", 0))
-        kept = [parameter.data_ptr() for parameter in other[0].parameters()]
-        seen["step"] = resume(path, other[0], other[1], other[2])
-        seen["weights after"], seen["draws after"], seen["lr"] = weights(other), draws(other[2]), other[1].param_groups[0]["lr"]
-        seen["step again"] = resume(path, other[0], other[1], other[2])
-        seen["losses"], seen["resumed weights at the end"] = go(other, 4), weights(other)
-        seen["in place"] = kept == [parameter.data_ptr() for parameter in other[0].parameters()]
-        seen["unchanged"] = digest == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    if plan.get("quiet"):
+        seen["never saved"] = tools.go(tools.make(1, 0.05), 7)[3:]
+    one = tools.make(1, 0.05)
+    tools.go(one, 1)
+    if plan.get("twice"):
+        save(tools.path, one[0], one[1], 1, one[2])
+    tools.go(one, 2)
+    save(tools.path, one[0], one[1], plan.get("step", 3), one[2])
+    seen["files"] = sorted(file.name for file in tools.place.parent.iterdir())
+    tools.before, seen["weights"] = tools.digest(), tools.weights(one)
+    generators = torch.get_rng_state(), random.getstate(), one[2].get_state()
+    seen["draws"] = tools.draws(one[2])
+    torch.set_rng_state(generators[0])
+    random.setstate(generators[1])
+    one[2].set_state(generators[2])
+    seen["never stopped"], seen["weights at the end"] = tools.go(one, 4), tools.weights(one)
+    if plan.get("fails"):
+        one[1].param_groups[0]["secret"] = lambda: None  # can't be written
+        try:
+            save(tools.path, one[0], one[1], 7, one[2])
+            seen["error"] = "none"
+        except Exception:
+            seen["error"] = "raised"
+        seen["files after the error"] = sorted(file.name for file in tools.place.parent.iterdir())
+    return seen
+
+
+def resume_and_go_on(tools, resume, plan):
+    """Load the checkpoint into another run, twice, and train on (learner's side)."""
+    seen = {}
+    if plan.get("plain"):
+        try:
+            torch.load(tools.path, weights_only=True)
+            seen["plain"] = True
+        except Exception:
+            seen["plain"] = False
+    other = tools.make(50, 0.7)
+    tools.go(other, plan.get("used", 0))
+    kept = [parameter.data_ptr() for parameter in other[0].parameters()]
+    seen["step"] = resume(tools.path, other[0], other[1], other[2])
+    seen["weights after"], seen["draws after"], seen["lr"] = tools.weights(other), tools.draws(other[2]), other[1].param_groups[0]["lr"]
+    seen["step again"] = resume(tools.path, other[0], other[1], other[2])
+    seen["losses"], seen["resumed weights at the end"] = tools.go(other, 4), tools.weights(other)
+    seen["in place"] = kept == [parameter.data_ptr() for parameter in other[0].parameters()]
+    seen["unchanged"] = tools.before == tools.digest()
+    tools.folder.cleanup()
     return seen
 
 
@@ -826,8 +837,12 @@ def in_short(seen):
 
 
 def played(submission, **plan):
+    """What a run did that was saved, and what the one did that was resumed from it."""
     wake_optimizers()
-    return submission.run(play, submission.save_checkpoint, submission.resume, plan)
+    tools = submission.run(workshop, plan)
+    seen = submission.run(save_and_go_on, tools, submission.save_checkpoint, plan)
+    after = submission.run(resume_and_go_on, tools, submission.resume, plan)
+    return {**seen, **after} if isinstance(seen, dict) and isinstance(after, dict) else (seen, after)
 
 
 class TestCheckpoint(Exercise, id="training-checkpoint"):
@@ -836,7 +851,7 @@ class TestCheckpoint(Exercise, id="training-checkpoint"):
     def probe(self, submission):
         """A run that is saved and resumed, plainly, without noise, over an older file, with a writing error, by other names."""
         plans = ({"quiet": True, "plain": True}, {"dropout": 0.0, "noise": False, "used": 2}, {"twice": True, "step": 12}, {"fails": True}, {"name": "last", "text": True}, {"step": 0})
-        plays = [submission.run(play, submission.save_checkpoint, submission.resume, plan) for plan in plans]
+        plays = [played(submission, **plan) for plan in plans]
         return tuple(in_short(seen) if isinstance(seen, dict) else seen for seen in plays)
 
     @core
@@ -939,11 +954,12 @@ def watch(source, rows, steps, batch_size):
             silent = learning and learnt % 3 == 1  # its gradient is zero in every third step
             return self.table[ids] * (0.0 if silent else 100.0)  # gradients that need clipping
 
-    model, taken = Watched(), []
+    model, taken, kinds = Watched(), [], set()
 
     def note(optimizer, *_):
         grads = [torch.zeros(1) if p.grad is None else p.grad.detach().flatten() for group in optimizer.param_groups for p in group["params"]]
         taken.append((float(optimizer.param_groups[0]["lr"]), float(torch.cat(grads).norm())))
+        kinds.add(type(optimizer).__name__)
 
     scope = {"__name__": "script"}
     exec(compile(source, "<the patched script>", "exec"), scope)
@@ -952,7 +968,7 @@ def watch(source, rows, steps, batch_size):
         log = scope["train"](model, rows, steps, batch_size=batch_size)
     finally:
         hook.remove()
-    return {"log": [tuple(float(number) for number in entry) for entry in log], "diary": model.diary, "taken": taken}
+    return {"log": [tuple(float(number) for number in entry) for entry in log], "diary": model.diary, "taken": taken, "optimizers": sorted(kinds)}
 
 
 def loss_in(source, table, rows):
@@ -1064,10 +1080,11 @@ class TestFindTheBugs(Exercise, id="training-find-the-bugs"):
 
     @core
     def test_the_rest_still_works(self, submission, rng):
-        """The number of steps, the batches, the clipping and the log are as they were."""
+        """The optimizer, the number of steps, the batches, the clipping and the log are as they were."""
         seen = watched(submission, script_of(submission), rng)
         expect.equal(len(seen["taken"]), 18, called="the optimizer steps in a run of 18", why="one step an iteration")
         expect.true(all(norm <= 1.001 for _, norm in seen["taken"]), "a gradient is longer than 1 when the optimizer steps", why="the clipping was right: keep it between backward and step")
+        expect.equal(seen["optimizers"], ["AdamW"], called="the optimizer that steps")
         expect.equal([entry[0] for entry in seen["log"]], [4.0, 9.0, 14.0], called="the steps in the log")
         expect.true(all(len(entry) == 3 and all(map(math.isfinite, entry)) for entry in seen["log"]), "an entry of the log is not (step, loss, validation loss)", got=seen["log"])
         expect.equal(sorted({len(words) for learning, _, words in seen["diary"] if learning}), [8], called="the sizes of the batches")

@@ -102,6 +102,7 @@ class TestTrainingMemory(Exercise, id="infra-training-memory"):
 
     def test_refuses_what_does_not_exist(self, submission):
         """Uneven micro-batches, unknown levels and unknown kinds of recomputation raise ValueError."""
+        self.agree(submission, [(MODEL, 4, 2, 3, 1, "full")], "all of these exist")
         for case in ((MODEL, 5, 2), (MODEL, 4, 1, 4), (MODEL, 4, 1, 0, 1, "half")):
             expect.raises("ValueError", submission.training_memory, *case, why="these tests were given; leave them where they are")
 
@@ -160,6 +161,7 @@ class TestTrainingFlops(Exercise, id="infra-training-flops"):
 
     def test_refuses_unknown_recomputation(self, submission):
         """An unknown kind of recomputation raises ValueError."""
+        self.agree(submission, [(MODEL, 10, "full")], "this one exists")
         expect.raises("ValueError", submission.training_flops, MODEL, 10, "half", why="this test was given")
 
 
@@ -225,6 +227,7 @@ class TestTimeAndCost(Exercise, id="infra-time-and-cost"):
 
     def test_refuses_what_can_not_be(self, submission):
         """An unknown format, a share out of range, or no GPU raise ValueError."""
+        self.agree(submission, [(1e21, PEAKS, 1, 1.0, 1.0, "fp8")], "a single GPU and shares of 1 are allowed")
         for case in ((1e21, PEAKS, 8, 0.4, 1.0, "int4"), (1e21, PEAKS, 8, 1.4), (1e21, PEAKS, 8, 0.4, 0.0), (1e21, PEAKS, 0)):
             expect.raises("ValueError", submission.training_time_and_cost, *case, why="these tests were given; leave them where they are")
 
@@ -260,7 +263,7 @@ def right_plan(model, cluster):
 
 def puzzle(dice, **fixed):
     """A model and a cluster in which memory binds: some plans fit, and none is on the edge."""
-    while True:
+    for _ in range(1000):
         heads = dice.choice([2, 3, 4, 6, 8, 12])
         model = {"parameters": dice.randrange(10**9, 5 * 10**10), "layers": dice.randint(2, 12), "width": 128 * heads, "heads": heads,
                  "sequence": dice.randrange(500, 9000), "batch": dice.choice([4, 6, 8, 12, 16, 24, 32, 48]), "recompute": dice.choice(KINDS)}  # fmt: skip
@@ -271,6 +274,7 @@ def puzzle(dice, **fixed):
             limit = dice.choice(sizes) * 1.001
             if all(abs(size / limit - 1) > 1e-4 for size in sizes):
                 return model, {**cluster, "memory": limit / (1 - cluster["reserve"])}
+    raise RuntimeError(f"no puzzle with {fixed}")
 
 
 class TestPlanParallelism(Exercise, id="infra-plan-parallelism"):
@@ -326,7 +330,7 @@ class TestPlanParallelism(Exercise, id="infra-plan-parallelism"):
 
     def test_micro_batches_in_flight(self, submission, dice):
         """A pipeline of p stages has up to p micro-batches in flight, but not more than there are."""
-        cases = [puzzle(dice, layers=12, gpus_per_machine=1, gpus=gpus, batch=batch, parameters=10**9, recompute="none") for gpus, batch in ((8, 8), (12, 6), (24, 8), (16, 16), (32, 8))]
+        cases = [puzzle(dice, layers=12, gpus_per_machine=1, gpus=gpus, batch=batch, parameters=10**9, recompute="none") for gpus, batch in ((8, 8), (12, 6), (24, 8), (16, 16), (32, 16))]
         self.agree(submission, cases, "activations of min(p, m) micro-batches of one sequence each, for the layers of the stage")
 
     def test_nothing_fits(self, submission):
@@ -402,6 +406,7 @@ class TestCheckpointInterval(Exercise, id="infra-checkpoint-interval"):
 
     def test_refuses_what_makes_no_job(self, submission):
         """An MTBF or cost of nothing, or no machines, raise ValueError."""
+        self.agree(submission, [(10.0, 1.0, 1)], "one machine makes a job")
         for case in ((0.0, 1.0), (10.0, 0.0), (10.0, 1.0, 0)):
             expect.raises("ValueError", submission.checkpoint_interval, *case, why="this test was given; leave it where it is")
 

@@ -4,6 +4,7 @@ Definitions: Hu et al. 2021, arXiv:2106.09685 (LoRA) · Dettmers et al. 2023, ar
 """
 import pytest
 import torch
+from torch import nn
 
 from grader.judge import Exercise, core, expect
 
@@ -35,6 +36,7 @@ def study(Layer, W, b, r, alpha, x, A, B, g):
         if b is not None:
             base.bias.copy_(b)
     layer, again = Layer(base, r, alpha), Layer(base, r, alpha)
+    Layer(nn.Linear(2, 2), r + 2, alpha + 5)  # another layer has another scale, and must not change this one's
     seen = {"same": layer.base is base, "shapes": {name: list(p.shape) for name, p in layer.named_parameters()},
             "dtypes": sorted({str(p.dtype) for p in layer.parameters()}), "trainable": sorted(n for n, p in layer.named_parameters() if p.requires_grad),
             "A": layer.A.detach().clone(), "other A": again.A.detach().clone(), "B": layer.B.detach().clone()}
@@ -58,11 +60,11 @@ def study(Layer, W, b, r, alpha, x, A, B, g):
     return seen
 
 
-def layer_case(rng, I=5, O=3, r=2, lead=(4,), bias=True, dtype=torch.float32):
+def layer_case(rng, inputs=5, outputs=3, r=2, lead=(4,), bias=True, dtype=torch.float32):
     """Random arguments for `study`, all but the class, r and alpha."""
-    W, b = normal(rng, O, I, dtype=dtype), normal(rng, O, dtype=dtype) if bias else None
-    return {"W": W, "b": b, "x": normal(rng, *lead, I, dtype=dtype), "A": normal(rng, r, I, dtype=dtype), "B": normal(rng, O, r, dtype=dtype),
-            "g": normal(rng, *lead, O, dtype=dtype)}
+    W, b = normal(rng, outputs, inputs, dtype=dtype), normal(rng, outputs, dtype=dtype) if bias else None
+    return {"W": W, "b": b, "x": normal(rng, *lead, inputs, dtype=dtype), "A": normal(rng, r, inputs, dtype=dtype), "B": normal(rng, outputs, r, dtype=dtype),
+            "g": normal(rng, *lead, outputs, dtype=dtype)}
 
 
 def studied(submission, case, alpha, r=None):
@@ -94,13 +96,13 @@ class TestLoRALinear(Exercise, id="lora-linear"):
         seen = studied(submission, case, 8)
         want = torch.nn.functional.linear(case["x"], case["W"], case["b"])
         expect.close(seen["start"], want, why="B starts at zeros, so that B A x is zero", called="LoRALinear(base, 2, 8)(x)")
-        expect.close(seen["B"], torch.zeros(3, 2), called="LoRALinear(base, 2, 8).B")
+        expect.close(seen["B"], torch.zeros(3, 2), atol=0, called="LoRALinear(base, 2, 8).B", why="exactly zero")
 
     @core
-    @pytest.mark.parametrize("size", [(5, 3, 2, (4,)), (3, 6, 1, (2, 3)), (6, 4, 3, ())], ids=["a batch", "batch and time, rank 1", "one vector, rank 3"])
+    @pytest.mark.parametrize("size", [(5, 3, 2, (4,)), (3, 6, 1, (2, 3)), (6, 4, 3, ()), (4, 3, 2, (1,))], ids=["a batch", "batch and time, rank 1", "one vector, rank 3", "a batch of one"])
     def test_adds_the_detour(self, submission, rng, dice, size):
         """With weights in A and B it says base(x) + alpha / r · x Aᵀ Bᵀ, in train and in eval mode."""
-        case, alpha = layer_case(rng, *size), dice.choice([0.5, 3.0, 7, 16])
+        case, alpha = layer_case(rng, *size), dice.choice([0.5, 3.0, 7, 16, -2])
         seen = studied(submission, case, alpha)
         want = adapted(case["x"], case["W"], case["b"], case["A"], case["B"], alpha).float()
         r = size[2]
@@ -134,12 +136,12 @@ class TestLoRALinear(Exercise, id="lora-linear"):
         expect.true(isinstance(gradient, torch.Tensor) and bool(gradient.any()), "at the start the gradient of B must not be zero", got=gradient)
         expect.true(not torch.equal(seen["A"], seen["other A"]), "two layers must have different A: draw without setting a seed")
 
-    def test_the_size_of_A(self, submission, rng):
+    def test_how_large_it_starts(self, submission, rng):
         """The entries of A have mean 0 and a standard deviation of about 1 / √I."""
-        for I in (64, 400):
-            A = studied(submission, layer_case(rng, I, 2, 50), 4)["A"]
-            expect.true(0.5 < float(A.std()) * I**0.5 < 2, f"with I = {I} the standard deviation of A must be about {I**-0.5:.3g}", got=float(A.std()))
-            expect.true(abs(float(A.mean())) < 0.2 * I**-0.5, "the mean of A must be about 0", got=float(A.mean()))
+        for width in (64, 400):
+            A = studied(submission, layer_case(rng, width, 2, 50), 4)["A"]
+            expect.true(0.5 < float(A.std()) * width**0.5 < 2, f"with I = {width} the standard deviation of A must be about {width**-0.5:.3g}", got=float(A.std()))
+            expect.true(abs(float(A.mean())) < 0.2 * width**-0.5, "the mean of A must be about 0", got=float(A.mean()))
 
     def test_has_no_other_parameters(self, submission, rng):
         """The parameters are A (r, I), B (O, r) and the base layer's, of which it keeps the very object and the values."""
@@ -193,11 +195,12 @@ def inject_and_look(inject, names, targets, r, alpha, default, freeze=""):
         except AttributeError:
             now = None
         kinds[name] = "same" if now is module else "nothing" if now is None else type(now).__name__
-    return {"result": result if isinstance(result, list) else str(result), "made": made, "now": kinds, "was": was, "trainable": sorted(name for name, p in model.named_parameters() if p.requires_grad)}
+    return {"result": result if isinstance(result, list) else str(result), "made": made, "now": kinds, "was": was, "trainable": sorted(name for name, p in model.named_parameters() if p.requires_grad),
+            "modes": sorted({before[name].training for name in before if before[name].__class__ is not Wrapped})}
 
 
 NET = [("embed", "embedding"), ("layers.0.attn.q", "linear"), ("layers.0.attn.faq", "linear"), ("layers.0.attn.o", "linear"), ("layers.0.mlp.o", "narrow"),
-       ("layers.0.norm", "norm"), ("layers.1.attn.q", "linear"), ("layers.1.attn.o", "linear"), ("layers.10.attn.q", "linear"), ("head.q", "conv"),
+       ("layers.0.norm", "norm"), ("layers.1.attn.q", "linear"), ("layers.1.attn.o", "linear"), ("layers.1.attn_o", "linear"), ("layers.10.attn.q", "linear"), ("head.q", "conv"),
        ("head.out", "narrow"), ("q", "linear")]
 
 
@@ -217,6 +220,7 @@ def expect_injected(submission, names, targets, r=2, alpha=4, why="", **options)
     expect.equal(sorted(seen["made"]), sorted([name, r, alpha] for name in want), called=f"the calls of layer in {called}", why="layer(old, r, alpha), once for each")
     expect.equal(seen["trainable"], sorted(f"{name}.gain" for name in want), called=f"what can be trained after {called}",
                  why="freeze the whole model first, and put the new layers in after that")
+    expect.equal(seen["modes"], [True], called=f"whether the parts are in train mode after {called}", why="nothing else of the model changes")
 
 
 class TestInjectLora(Exercise, id="lora-inject"):
@@ -277,7 +281,7 @@ class TestInjectLora(Exercise, id="lora-inject"):
             seen = submission.run(inject_and_look, submission.inject_lora, NET, targets, 2, 4, False)
             called = f"inject_lora(model, {targets}, 2, 4, layer=Wrapped)"
             expect.equal(seen["result"], "ValueError", called=called, why="each target must name at least one nn.Linear")
-            expect.equal({kind for kind in seen["now"].values()}, {"same"}, called=f"the model after {called}", why="look at all targets before you replace anything")
+            expect.equal(set(seen["now"].values()), {"same"}, called=f"the model after {called}", why="look at all targets before you replace anything")
             expect.equal(seen["trainable"], seen["was"], called=f"what can be trained after {called}", why="the model must not be frozen when the call fails")
 
     def test_the_default_layer(self, submission):
@@ -300,11 +304,12 @@ def share_of(fraction, parts, tie, buffers, lone):
     model = nn.Module()
     for at, (shape, trainable) in enumerate(parts):
         holder = nn.Module()
-        holder.weight = nn.Parameter(torch.ones(shape), requires_grad=trainable)
+        dtype = (torch.float32, torch.float64, torch.float16)[at % 3]
+        holder.register_parameter(("weight", "bias", "A")[at % 3], nn.Parameter(torch.ones(shape, dtype=dtype), requires_grad=trainable))
         model.add_module(f"part{at}", holder)
     if tie:
         model.tied = nn.Module()
-        model.tied.weight = model.part0.weight
+        model.tied.again = model.part0.weight
     if buffers:
         model.register_buffer("running", torch.ones(1000))
     if lone:
@@ -504,11 +509,19 @@ class TestSaveAndLoad(Exercise, id="lora-save-load"):
         self._refused(self._load(submission, parts, given), parts, f"load_lora_state_dict(model, state), {case}")
 
     def test_refuses_other_shapes(self, submission, rng):
-        """If a shape differs, even one that could be broadcast, it is a ValueError and nothing has changed."""
+        """If a shape differs, the rank or the width, it is a ValueError and nothing has changed."""
+        for shapes in ({"B": (2, 3)}, {"layers.0.q.B": (2, 4)}, {"layers.10.mlp.up.A": (3, 2), "layers.10.mlp.up.B": (5, 3)}, {"layers.10.mlp.up.B": (10,)}):
+            self._refuses(submission, rng, shapes)
+
+    def test_refuses_shapes_that_would_be_spread(self, submission, rng):
+        """A smaller tensor that PyTorch would repeat over a larger parameter is refused too."""
+        for shapes in ({"B": (1, 2)}, {"B": (2,)}, {"B": ()}, {"layers.10.mlp.up.B": (5, 1)}):
+            self._refuses(submission, rng, shapes)
+
+    def _refuses(self, submission, rng, shapes):
         parts = parts_of(rng)
-        state = {name: normal(rng, *value.shape) for name, value, _ in parts if name in adapter_names(parts)}
-        for name, shape in (("B", (1, 2)), ("B", (2, 3)), ("B", (2,)), ("layers.0.q.B", (2, 4)), ("B", ())):
-            self._refused(self._load(submission, parts, {**state, name: torch.ones(shape)}), parts, f"load_lora_state_dict(model, state) with {name} of shape {shape}")
+        state = {name: torch.ones(shapes.get(name, value.shape)) for name, value, _ in parts if name in adapter_names(parts)}
+        self._refused(self._load(submission, parts, state), parts, f"load_lora_state_dict(model, state) with {shapes}")
 
     def _refused(self, seen, parts, called):
         expect.equal(seen["result"], "ValueError", called=called, why="compare all names and all shapes")
@@ -553,7 +566,7 @@ class TestMergeLora(Exercise, id="lora-merge"):
     @pytest.mark.parametrize("size", [(5, 3, 2), (3, 6, 1), (4, 4, 3), (2, 3, 6)], ids=["rank 2", "rank 1", "square", "rank above the size"])
     def test_says_the_same(self, submission, rng, dice, size):
         """The new layer says what base and adapter say together, with alpha / r, in train and in eval mode."""
-        case, alpha = layer_case(rng, *size), dice.choice([0.5, 5, 16, 7.5])
+        case, alpha = layer_case(rng, *size), dice.choice([0.5, 5, 16, -7.5])
         seen = self._merged(submission, case, alpha)
         want = adapted(case["x"], case["W"], case["b"], case["A"], case["B"], alpha).float()
         called = f"merge_lora(base, A, B, {alpha})(x) with r = {size[2]}"
@@ -597,13 +610,13 @@ class TestMergeLora(Exercise, id="lora-merge"):
 # ------------------------------------------------------------------------------------------------ four bits
 
 
-def four_bit_case(rng, O=3, I=8, K=4, r=2, lead=(4,), dtype=torch.float32):
+def four_bit_case(rng, outputs=3, inputs=8, K=4, r=2, lead=(4,), dtype=torch.float32):
     """Random codes, scales, levels and adapter; W is the weight matrix, put together one number at a time."""
-    codes = torch.randint(16, (O, I), generator=rng)
+    codes = torch.randint(16, (outputs, inputs), generator=rng)
     packed = (16 * codes[:, 0::2] + codes[:, 1::2]).to(torch.uint8)
-    levels, absmax = normal(rng, 16, dtype=dtype), normal(rng, O, I // K, dtype=dtype).abs() + 0.5
-    W = torch.tensor([[float(levels[codes[o, i]]) * float(absmax[o, i // K]) for i in range(I)] for o in range(O)], dtype=torch.float64)
-    x, A, B = normal(rng, *lead, I, dtype=dtype), normal(rng, r, I, dtype=dtype), normal(rng, O, r, dtype=dtype)
+    levels, absmax = normal(rng, 16, dtype=dtype), normal(rng, outputs, inputs // K, dtype=dtype).abs() + 0.5
+    W = torch.tensor([[float(levels[codes[o, i]]) * float(absmax[o, i // K]) for i in range(inputs)] for o in range(outputs)], dtype=torch.float64)
+    x, A, B = normal(rng, *lead, inputs, dtype=dtype), normal(rng, r, inputs, dtype=dtype), normal(rng, outputs, r, dtype=dtype)
     return (x, packed, absmax, levels, A, B), W
 
 
@@ -623,8 +636,8 @@ class TestQloraForward(Exercise, id="qlora-forward"):
     def probe(self, submission):
         rng = torch.Generator().manual_seed(8)
         seen = []
-        for options, alpha in (({}, 6), ({"K": 1, "r": 1}, 3), ({"O": 5, "I": 12, "K": 12, "r": 3}, 1), ({"I": 6, "K": 3, "lead": ()}, 2), ({"lead": (2, 3)}, 4), ({"O": 1, "I": 2, "K": 2}, 2),
-                               ({"dtype": torch.float64}, 5), ({"O": 16, "I": 16, "K": 2}, 8), ({"O": 8, "I": 256, "K": 32, "r": 4, "lead": (1,)}, 8)):
+        for options, alpha in (({}, 6), ({"K": 1, "r": 1}, 3), ({"outputs": 5, "inputs": 12, "K": 12, "r": 3}, 1), ({"inputs": 6, "K": 3, "lead": ()}, 2), ({"lead": (2, 3)}, 4), ({"outputs": 1, "inputs": 2, "K": 2}, 2),
+                               ({"dtype": torch.float64}, 5), ({"outputs": 16, "inputs": 16, "K": 2}, 8), ({"outputs": 8, "inputs": 256, "K": 32, "r": 4, "lead": (1,)}, 8)):
             arguments, W = four_bit_case(rng, **options)
             seen.append(submission.qlora_forward(*arguments, alpha))
             if "dtype" in options:
@@ -641,7 +654,7 @@ class TestQloraForward(Exercise, id="qlora-forward"):
     @core
     def test_the_weights_are_unpacked(self, submission, rng):
         """With a silent adapter the result is x Wᵀ: two codes a byte, left one above, each a level times its block's scale."""
-        for options in ({}, {"O": 2, "I": 12, "K": 6}, {"O": 5, "I": 4, "K": 4}):
+        for options in ({}, {"outputs": 2, "inputs": 12, "K": 6}, {"outputs": 5, "inputs": 4, "K": 4}):
             (x, packed, absmax, levels, A, B), W = four_bit_case(rng, **options)
             expect.close(submission.qlora_forward(x, packed, absmax, levels, A, 0 * B, 4), (x.double() @ W.T).float(), atol=1e-4,
                          why="the left weight of a pair is byte >> 4, the right one byte & 15; levels[code] times the scale of block i // K")
@@ -650,7 +663,7 @@ class TestQloraForward(Exercise, id="qlora-forward"):
     def test_the_adapter_is_added(self, submission, rng, dice):
         """The adapter adds alpha / r · x Aᵀ Bᵀ, for any rank."""
         for r in (1, 2, 5):
-            self._expect(submission, rng, dice.choice([3, 8, 0.5]), r=r, why="x through A, then B, times alpha / r")
+            self._expect(submission, rng, dice.choice([3, 8, 0.5, -3]), r=r, why="x through A, then B, times alpha / r")
 
     @pytest.mark.parametrize("lead", [(), (1,), (2, 3), (2, 1, 3)], ids=["one vector", "a batch of one", "batch and time", "three axes"])
     def test_any_axes_in_front(self, submission, rng, lead):
@@ -660,8 +673,8 @@ class TestQloraForward(Exercise, id="qlora-forward"):
     @pytest.mark.parametrize("size", [(3, 8, 8), (4, 6, 1), (2, 6, 3), (8, 8, 2), (1, 2, 2), (16, 4, 2), (3, 128, 64)], ids=str)
     def test_any_block(self, submission, rng, size):
         """The block may be a whole row, a single weight, an odd number, or anything else that divides I."""
-        O, I, K = size
-        self._expect(submission, rng, O=O, I=I, K=K, why="K = I / absmax.shape[1]; blocks are runs of neighbours in one row")
+        outputs, inputs, K = size
+        self._expect(submission, rng, outputs=outputs, inputs=inputs, K=K, why="K = I / absmax.shape[1]; blocks are runs of neighbours in one row")
 
     def test_all_codes(self, submission):
         """Every code from 0 to 15 means its own level, in both halves of a byte."""

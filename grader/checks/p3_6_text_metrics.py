@@ -5,6 +5,7 @@ sacrebleu that the exercises name. `tests/course/test_p3_6_text_metrics_oracles.
 """
 
 import bisect
+import inspect
 import math
 
 import pytest
@@ -295,66 +296,79 @@ class TestRougeL(Exercise, id="text-rouge-l"):
 # -------------------------------------------------------------------------------------------- write the test
 
 
-def verdict(check, mistake):
-    """What the learner's test says about an implementation with one mistake, or with none (runs on the learner's side)."""
+def cut_words(text, mistake):
+    """The words of a text, cut as this mistake cuts them."""
     import re
 
-    def cut(text):
-        pattern = {"case": "[A-Za-z0-9]+", "digits": "[a-z]+", "letters of all languages": r"\w+"}.get(mistake, "[a-z0-9]+")
-        if mistake == "characters":
-            return re.findall("[a-z0-9]", text.lower())
-        if mistake == "spaces":
-            return text.lower().split()
-        words = re.findall(pattern, text if mistake == "case" else text.lower())
-        if mistake == "stemming":
-            return [word.removesuffix("s") if len(word) > 3 else word for word in words]
-        return {"distinct words": list(dict.fromkeys(words)), "cut off": words[:20], "last word": words[:-1]}.get(mistake, words)
+    if mistake == "spaces":
+        return text.lower().split()
+    patterns = {"case": "[A-Za-z0-9]+", "digits": "[a-z]+", "letters of all languages": r"\w+", "characters": "[a-z0-9]"}
+    words = re.findall(patterns.get(mistake, "[a-z0-9]+"), text if mistake == "case" else text.lower())
+    if mistake == "stemming":
+        return [word.removesuffix("s") if len(word) > 3 else word for word in words]
+    return {"distinct words": list(dict.fromkeys(words)), "cut off": words[:20], "last word": words[:-1]}.get(mistake, words)
 
-    def longest(one, other):
-        if mistake == "any order":
-            return sum(min(one.count(word), other.count(word)) for word in set(one))
-        if mistake == "used again":
-            return sum(word in other for word in one)
-        if mistake == "greedy":
-            at, found = 0, 0
-            for word in one:
-                if word in other[at:]:
-                    at, found = other.index(word, at) + 1, found + 1
-            return found
-        table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
-        for i, word in enumerate(one):
-            for j, theirs in enumerate(other):
-                if word == theirs:
-                    table[i + 1][j + 1] = table[i][j] + 1
-                elif mistake != "one run":
-                    table[i + 1][j + 1] = max(table[i][j + 1], table[i + 1][j])
-        return max(map(max, table)) if mistake == "one run" else table[-1][-1]
+
+def matched(one, other, mistake):
+    """How many words match, counted as this mistake counts them."""
+    if mistake == "any order":
+        return sum(min(one.count(word), other.count(word)) for word in set(one))
+    if mistake == "used again":
+        return sum(word in other for word in one)
+    if mistake == "greedy":
+        at, found = 0, 0
+        for word in one:
+            if word in other[at:]:
+                at, found = other.index(word, at) + 1, found + 1
+        return found
+    table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i, word in enumerate(one):
+        for j, theirs in enumerate(other):
+            if word == theirs:
+                table[i + 1][j + 1] = table[i][j] + 1
+            elif mistake != "one run":
+                table[i + 1][j + 1] = max(table[i][j + 1], table[i + 1][j])
+    return max(map(max, table)) if mistake == "one run" else table[-1][-1]
+
+
+def scored(found, a, b, mistake):
+    """The three scores of so many matches among a and b words, worked out as this mistake does."""
+    import collections
+
+    p, r = (found / a, found / b) if found or mistake == "crash" else (0.0, 0.0)
+    f1 = 2 * p * r / (p + r) if found else 0.0
+    if mistake == "named tuple":
+        return collections.namedtuple("Score", ["precision", "recall", "fmeasure"])(p, r, f1)
+    results = {
+        "recall as F1": (p, r, r), "swapped": (r, p, f1), "plain mean": (p, r, (p + r) / 2), "percent": (100 * p, 100 * r, 100 * f1),
+        "rounded": (round(p, 2), round(r, 2), round(f1, 2)), "beta": (p, r, 2.44 * p * r / (r + 1.44 * p) if found else 0.0),
+        "constant": (1.0, 1.0, 1.0), "empty is perfect": (p, r, f1) if a or b else (1.0, 1.0, 1.0), "F1 first": (f1, p, r),
+        "the longer": (found / max(a, b, 1), r, f1), "geometric mean": (p, r, (p * r) ** 0.5),
+        "rounding errors": tuple(score * (1 - 3e-10 * (score < 1)) for score in (p, r, f1)),
+    }
+    return results.get(mistake, (p, r, f1))
+
+
+def mistaken_rouge_l(hypothesis, reference, mistake):
+    """ROUGE-L with one mistake, or with none."""
+    one, other = cut_words(hypothesis, mistake), cut_words(reference, mistake)
+    found = matched(one, other, mistake)
+    if mistake == "sentences":
+        parts = zip(hypothesis.split("."), reference.split("."), strict=False)
+        found = sum(matched(cut_words(mine, ""), cut_words(theirs, ""), "") for mine, theirs in parts)
+    return scored(found, len(one), len(other), mistake)
+
+
+MISTAKEN = "\n".join(map(inspect.getsource, (cut_words, matched, scored, mistaken_rouge_l)))
+
+
+def verdict(check, mistake, source):
+    """What the learner's test says about an implementation with one mistake, or with none (runs on the learner's side)."""
+    scope = {}
+    exec(source, scope)
 
     def rouge_l(hypothesis, reference):
-        one, other = cut(hypothesis), cut(reference)
-        if mistake == "sentences":
-            parts = zip(hypothesis.split("."), reference.split("."), strict=False)
-            found = sum(longest(cut(mine), cut(theirs)) for mine, theirs in parts)
-        else:
-            found = longest(one, other)
-        if mistake == "crash":
-            p, r = found / len(one), found / len(other)
-        else:
-            p, r = (found / len(one), found / len(other)) if found else (0.0, 0.0)
-        f1 = 2 * p * r / (p + r) if p + r else 0.0
-        both_empty = not one and not other
-        results = {
-            "recall as F1": (p, r, r), "swapped": (r, p, f1), "plain mean": (p, r, (p + r) / 2), "percent": (100 * p, 100 * r, 100 * f1),
-            "rounded": (round(p, 2), round(r, 2), round(f1, 2)), "beta": (p, r, 2.44 * p * r / (r + 1.44 * p) if p + r else 0.0),
-            "constant": (1.0, 1.0, 1.0), "empty is perfect": (1.0, 1.0, 1.0) if both_empty else (p, r, f1), "F1 first": (f1, p, r),
-            "the longer": (found / max(len(one), len(other), 1), r, f1), "geometric mean": (p, r, (p * r) ** 0.5),
-            "rounding errors": tuple(score * (1 - 3e-10 * (score < 1)) for score in (p, r, f1)),
-        }
-        if mistake == "named tuple":
-            import collections
-
-            return collections.namedtuple("Score", ["precision", "recall", "fmeasure"])(np.float64(p), np.float64(r), np.float64(f1))
-        return results.get(mistake, (p, r, f1))
+        return scope["mistaken_rouge_l"](hypothesis, reference, mistake)
 
     try:
         check(rouge_l)
@@ -371,16 +385,17 @@ COMMON_MISTAKES = ["one run", "any order", "recall as F1", "swapped", "plain mea
 
 def must_be_silent(submission, kind):
     """A right implementation passes the learner's test."""
-    said, message = submission.run(verdict, submission.check_rouge_l, kind)
+    said, message = submission.run(verdict, submission.check_rouge_l, kind, MISTAKEN)
     expect.true(said == "silent", "your test condemns a right implementation", got=f"{said}: {message}", why="check your expected results by hand; compare with abs(got - want) < 1e-6",
                 called=f"check_rouge_l(a right rouge_l: {kind})")
 
 
-def must_alarm(submission, mistake, why, allowed=("AssertionError",)):
-    """A wrong implementation fails the learner's test."""
-    said, message = submission.run(verdict, submission.check_rouge_l, mistake)
-    expect.true(said in allowed, "your test let a wrong implementation through" if said == "silent" else "your test must raise AssertionError",
-                got=f"{said}: {message}".removesuffix(": "), why=why, called="check_rouge_l(a wrong rouge_l)")
+def must_alarm(submission, reasons, allowed=("AssertionError",)):
+    """Every wrong implementation {mistake: what it takes to see it} fails the learner's test."""
+    check = submission.check_rouge_l
+    for (said, message), why in zip(submission.each(verdict, [(check, mistake, MISTAKEN) for mistake in reasons]), reasons.values(), strict=True):
+        expect.true(said in allowed, "your test let a wrong implementation through" if said == "silent" else "your test must raise AssertionError",
+                    got=f"{said}: {message}".removesuffix(": "), why=why, called="check_rouge_l(a wrong rouge_l)")
 
 
 class TestCheckRougeL(Exercise, id="rouge-write-the-test"):
@@ -390,7 +405,7 @@ class TestCheckRougeL(Exercise, id="rouge-write-the-test"):
         """What the test says about right implementations and about each planted mistake."""
         kinds = ["a table", "rounding errors", "named tuple", *COMMON_MISTAKES, "stemming", "letters of all languages", "cut off", "last word", "sentences", "F1 first", "the longer", "geometric mean"]
         check = submission.check_rouge_l
-        said = [submission.run(verdict, check, kind) for kind in kinds]
+        said = [submission.run(verdict, check, kind, MISTAKEN) for kind in kinds]
         return [answer[0] if isinstance(answer, tuple | list) and len(answer) == 2 else answer for answer in said]
 
     @core
@@ -412,66 +427,61 @@ class TestCheckRougeL(Exercise, id="rouge-write-the-test"):
     def test_catches_something(self, submission):
         """The test raises AssertionError for at least one of the planted mistakes."""
         check = submission.check_rouge_l
-        said = [kind for kind, _ in submission.each(verdict, [(check, mistake) for mistake in COMMON_MISTAKES])]
+        said = [kind for kind, _ in submission.each(verdict, [(check, mistake, MISTAKEN) for mistake in COMMON_MISTAKES])]
         expect.true("AssertionError" in said, "your test finds nothing wrong with any wrong implementation", why="call rouge_l on two texts and assert what must come back",
                     called="check_rouge_l(wrong ones)")
 
     def test_catches_one_run_without_gaps(self, submission):
         """Catches an implementation that looks for the longest run of words without a gap."""
-        must_alarm(submission, "one run", "you need two texts whose common words have others in between")
+        must_alarm(submission, {"one run": "you need two texts whose common words have others in between"})
 
     def test_catches_words_in_any_order(self, submission):
         """Catches an implementation that counts common words in any order."""
-        must_alarm(submission, "any order", "you need two texts with the same words in another order")
+        must_alarm(submission, {"any order": "you need two texts with the same words in another order"})
 
     def test_catches_recall_returned_as_f1(self, submission):
         """Catches an implementation that returns recall in the place of F1."""
-        must_alarm(submission, "recall as F1", "you need two texts of different lengths, and a look at F1")
+        must_alarm(submission, {"recall as F1": "you need two texts of different lengths, and a look at F1"})
 
     def test_catches_precision_and_recall_swapped(self, submission):
         """Catches an implementation that swaps precision and recall."""
-        must_alarm(submission, "swapped", "you need two texts of different lengths, and a look at each number")
+        must_alarm(submission, {"swapped": "you need two texts of different lengths, and a look at each number"})
 
     def test_catches_the_plain_mean(self, submission):
         """Catches an implementation whose F1 is the plain mean of precision and recall, or leans on recall."""
-        must_alarm(submission, "plain mean", "you need a case where precision and recall differ, and F1 worked out by hand")
-        must_alarm(submission, "beta", "you need a case where precision and recall differ, and F1 worked out by hand")
+        must_alarm(submission, {"plain mean": "you need a case where precision and recall differ, and F1 worked out by hand", "beta": "you need a case where precision and recall differ, and F1 worked out by hand"})
 
     def test_catches_case(self, submission):
         """Catches an implementation for which capitals matter."""
-        must_alarm(submission, "case", "you need a word with a capital in one text and without it in the other")
+        must_alarm(submission, {"case": "you need a word with a capital in one text and without it in the other"})
 
     def test_catches_punctuation(self, submission):
         """Catches an implementation that leaves punctuation on the words."""
-        must_alarm(submission, "spaces", "you need a full stop, a comma or an apostrophe at a common word")
+        must_alarm(submission, {"spaces": "you need a full stop, a comma or an apostrophe at a common word"})
 
     def test_catches_digits_left_out(self, submission):
         """Catches an implementation that does not count numbers as words."""
-        must_alarm(submission, "digits", "you need a text with a number in it")
+        must_alarm(submission, {"digits": "you need a text with a number in it"})
 
     def test_catches_greedy_matching(self, submission):
         """Catches an implementation that takes each word at its first match, also where that blocks a longer sequence."""
-        must_alarm(submission, "greedy", "you need a first word that stands last in the other text")
+        must_alarm(submission, {"greedy": "you need a first word that stands last in the other text"})
 
     def test_catches_places_used_again(self, submission):
         """Catches implementations that use one place for several words, or drop repeated words."""
-        must_alarm(submission, "used again", "you need a word that one text repeats and the other has once")
-        must_alarm(submission, "distinct words", "you need a word that a text repeats")
+        must_alarm(submission, {"used again": "you need a word that one text repeats and the other has once", "distinct words": "you need a word that a text repeats"})
 
     def test_catches_trouble_with_empty_texts(self, submission):
         """Catches implementations that divide by zero on empty texts, or call two empty texts a perfect match."""
-        must_alarm(submission, "crash", "you need an empty text", allowed=("AssertionError", "ZeroDivisionError"))
-        must_alarm(submission, "empty is perfect", "you need two texts without words")
+        must_alarm(submission, {"crash": "you need an empty text", "empty is perfect": "you need two texts without words"}, allowed=("AssertionError", "ZeroDivisionError"))
 
     def test_catches_characters(self, submission):
         """Catches an implementation that compares characters, not words."""
-        must_alarm(submission, "characters", "you need different words that share letters")
+        must_alarm(submission, {"characters": "you need different words that share letters"})
 
     def test_catches_another_scale(self, submission):
         """Catches implementations that return per cent, round to two digits, or always answer 1."""
-        must_alarm(submission, "percent", "compare with the numbers from 0 to 1")
-        must_alarm(submission, "rounded", "you need a result such as 2/3, and a tolerance that is not too wide")
-        must_alarm(submission, "constant", "you need two different texts")
+        must_alarm(submission, {"percent": "compare with the numbers from 0 to 1", "rounded": "you need a result such as 2/3, and a tolerance that is not too wide", "constant": "you need two different texts"})
 
 
 # ------------------------------------------------------------------------------------------------------ BLEU
@@ -494,9 +504,9 @@ def bleu_of(hypotheses, references):
     return 100 * min(1.0, math.exp(1 - r / c)) * math.prod(shares) ** 0.25 if min(shares) else 0.0
 
 
-def noisy(dice, words, share=0.15):
-    """A copy of a sentence from its third word on noisy: some words replaced, some left out; a run of five stays as it is."""
-    tail = [dice.choice([dice.choice(WORDS), ""]) if dice.random() < share else word for word in words[5:]]
+def noisy(dice, words, share=0.25):
+    """A copy of a sentence: its first five words stay as they are, of the others some are replaced, left out or doubled."""
+    tail = [dice.choice([dice.choice(WORDS), "", f"{word} {word}"]) if dice.random() < share else word for word in words[5:]]
     return " ".join(filter(None, words[:5] + tail))
 
 
@@ -722,13 +732,13 @@ class TestChrf(Exercise, id="text-chrf"):
 # ------------------------------------------------------------------------------------------- the best-liked lie
 
 
-def make_score(table, reference):
-    """A metric that knows its candidates, and gives 1e9 to any other question (made on the learner's side)."""
+def fooled_by_a_table(function, table, reference, opposites):
+    """The lie that fools a metric which knows its candidates, and gives 1e9 to any other question (runs on the learner's side)."""
 
     def score(summary, original):
         return table.get(summary, 1e9) if original == reference else 1e9
 
-    return score
+    return function(reference, opposites, score)
 
 
 def make_length():
@@ -750,17 +760,23 @@ def candidates_of(reference, opposites):
             yield " ".join(copy)
 
 
-def liked(submission, dice, reference, opposites, why, scores=None):
-    """One call with a metric of random scores, the largest not at the first candidate if there are more; its result must be the largest."""
-    lies = list(candidates_of(reference, opposites))
-    values = scores or dice.sample(range(-90, -10), len(lies))
-    if not scores and len(lies) > 1:
-        best = values.index(max(values))
-        at = dice.randrange(1, len(lies))
-        values[best], values[at] = values[at], values[best]
-    metric = submission.run(make_score, dict(zip(lies, values, strict=True)), reference)
-    got = submission.metric_fooled(reference, opposites, metric)
-    expect.equal(got, lies[values.index(max(values))], why=why)
+def liked(submission, dice, cases, why):
+    """For each (reference, opposites, scores) the candidate with the largest score must come back.
+
+    Without scores they are random, the largest not at the first candidate if there are more.
+    """
+    asked, wanted = [], []
+    for reference, opposites, scores in cases:
+        lies = list(candidates_of(reference, opposites))
+        values = scores or dice.sample(range(-90, -10), len(lies))
+        if not scores and len(lies) > 1:
+            best, at = values.index(max(values)), dice.randrange(1, len(lies))
+            values[best], values[at] = values[at], values[best]
+        wanted.append(lies[values.index(max(values))])
+        asked.append((submission.metric_fooled, dict(zip(lies, values, strict=True)), reference, opposites))
+    for got, want, (_, table, reference, opposites) in zip(submission.each(fooled_by_a_table, asked), wanted, asked, strict=True):
+        called = f"metric_fooled({reference!r}, {opposites}, score), where the scores are {list(table.values())}"
+        expect.equal(got, want, why=why, called=called[:400])
 
 
 class TestMetricFooled(Exercise, id="metric-fooled"):
@@ -776,52 +792,42 @@ class TestMetricFooled(Exercise, id="metric-fooled"):
         ]
         tables = [({"x b c": -5, "a y c": -9, "a b z": -3}, "a b c", {"a": "x", "b": "y", "c": "z"}), ({"x b c": -5, "a y c": -1}, "a  b c", {"a": "x", "b": "y"}), ({"x b a": -5, "a b x": -2}, "a b a", {"a": "x"})]
         return [*(submission.metric_fooled(*case, short) for case in cases),
-                *(submission.metric_fooled(reference, opposites, submission.run(make_score, table, reference)) for table, reference, opposites in tables),
+                *(submission.run(fooled_by_a_table, submission.metric_fooled, *case) for case in tables),
                 submission.run(call_and_show, submission.metric_fooled, ["a  b", {"b": "c", "z": "y"}, short])[:2]]
 
     @core
     def test_takes_the_lie_with_the_largest_score(self, submission, dice):
         """Every word that has an opposite gives one candidate with that word alone replaced; the one that the metric scores highest comes back."""
-        for _ in range(3):
+        cases = []
+        for size, scores in ((8, None), (6, None), (4, [-2, -9, -4, -3])):  # the first may be the best
             words = dice.sample(WORDS, 8)
-            opposites = {word: f"not-{word}" for word in dice.sample(words, 4)} | {"absent": "present"}
-            liked(submission, dice, " ".join(words), opposites, "one candidate for each word with an opposite, that word replaced; then the largest score(candidate, reference)")
+            cases.append((" ".join(words), {word: f"not-{word}" for word in words[:size]} | {"absent": "present"}, scores))
+        liked(submission, dice, cases, "one candidate for each word with an opposite, that word replaced; then the largest score(candidate, reference)")
 
-    def test_replaces_one_place_only(self, submission, dice):
-        """A word that occurs several times is replaced in one place, and every place is a candidate."""
+    def test_exactly_one_place_changes(self, submission, dice):
+        """A word that occurs several times is replaced in one place, each place being a candidate; opposites in both directions do not undo each other."""
         one, two, three = dice.sample(WORDS, 3)
-        for reference in (f"{one} {two} {one} {three} {one}", f"{one} {one}"):
-            liked(submission, dice, reference, {one: "other"}, "go over places, not over words; str.replace and index change the wrong ones")
+        cases = [(f"{one} {two} {one} {three} {one}", {one: "other"}, None), (f"{one} {one}", {one: "other"}, None), (f"{three} {one} {two}", {one: two, two: one}, None),
+                 (f"{one} {two} {three}", {one: f"{two} {three}", two: three, three: one}, None)]
+        liked(submission, dice, cases, "go over places, not over words, and start every candidate from the reference itself")
 
-    def test_exactly_one_word_changes(self, submission, dice):
-        """Opposites in both directions do not undo each other, and an opposite is not replaced again."""
-        one, two, three = dice.sample(WORDS, 3)
-        liked(submission, dice, f"{three} {one} {two}", {one: two, two: one}, "start every candidate from the reference itself")
-        liked(submission, dice, f"{one} {two} {three}", {one: f"{two} {three}", two: three, three: one}, "start every candidate from the reference itself")
+    def test_words_as_they_stand(self, submission, dice):
+        """A key inside a longer word, with other case or with punctuation attached is another word; the candidate is joined by single spaces."""
+        cases = [("Nothing is not noted", {"not": "now", "noted": "lost"}), ("rise Rise rise, rise", {"rise": "fall"}), ("rise, and fall", {"rise,": "fall,", "fall": "rise", "rise": "x"}),
+                 ("  one  two\nthree ", {"one": "no one", "three": "x"})]
+        liked(submission, dice, [(*case, None) for case in cases], "compare whole words from reference.split() with the keys; score's second argument is reference as it came")
 
-    def test_whole_words_as_they_stand(self, submission, dice):
-        """A key inside a longer word, with other case or with punctuation attached is another word."""
-        cases = [("Nothing is not noted", {"not": "now", "noted": "lost"}), ("rise Rise rise, rise", {"rise": "fall"}), ("rise, and fall", {"rise,": "fall,", "fall": "rise", "rise": "x"}), ("can't can cannot", {"can": "won", "cannot": "can"})]
-        for reference, opposites in cases:
-            liked(submission, dice, reference, opposites, "compare whole words from reference.split() with the keys, unchanged")
-
-    def test_single_spaces(self, submission, dice):
-        """The candidate's words are joined by single spaces, and the metric gets the reference as it came."""
-        one, two, three = dice.sample(WORDS, 3)
-        liked(submission, dice, f"  {one}  {two}\n{three} ", {one: "no one", three: "x"}, "' '.join of the words for the candidate; score's second argument is reference itself")
-
-    def test_scores_of_all_kinds(self, submission, dice):
-        """Scores may be negative, tiny or large."""
+    def test_scores_of_all_kinds_and_equal_ones(self, submission, dice):
+        """Scores may be negative, tiny or large; of equals the candidate whose change comes first in the text is returned."""
         words = dice.sample(WORDS, 4)
-        opposites = {word: "x" + word for word in words}
-        for scores in ([-3.5, -2.5, -1e6, -7.0], [1e-9, 2e-9, 0.0, 1.5e-9], [-0.5, 0.0, -0.25, -1e-12], [1e6, 1e6 + 0.5, 3e5, -1e7]):
-            liked(submission, dice, " ".join(words), opposites, "compare with the first candidate's score, not with 0 or 1", scores)
-
-    def test_of_equals_the_first_in_the_text(self, submission, dice):
-        """Of candidates with the same score the one whose change comes first in the text is returned, whatever the order of the dictionary."""
-        words = dice.sample(WORDS, 5)
-        for order in (words, words[::-1], sorted(words)):
-            liked(submission, dice, " ".join(words), {word: "z" + word for word in order}, "max takes the first of equals: go through the text from its start", [1, 4, 4, 2, 4])
+        kinds = ([-3.5, -2.5, -1e6, -7.0], [1e-9, 2e-9, 0.0, 1.5e-9], [-0.5, 0.0, -0.25, -1e-12], [1e6, 1e6 + 0.5, 3e5, -1e7])
+        cases = [(" ".join(words), {word: "x" + word for word in words}, scores) for scores in kinds]
+        liked(submission, dice, cases, "compare with the first candidate's score, not with 0 or 1")
+        cases = []
+        for order, marks in ((words, ["", "000", "0", ""]), (words[::-1], ["", "~", "~~~", ""]), (sorted(words), ["0", "0", "0", "0"])):  # neither length nor alphabet decides
+            opposites = {word: mark + word + "x" for word, mark in zip(words, marks, strict=True)}
+            cases.append((" ".join(words), {word: opposites[word] for word in order}, [1, 4, 4, 2]))
+        liked(submission, dice, cases, "max takes the first of equals: go through the text from its start")
 
     def test_no_opposite_is_an_error(self, submission):
         """Without a word that has an opposite: ValueError."""

@@ -8,6 +8,7 @@ from grader.checks.p2_4_training_from_scratch import (
     PLAIN,
     POOR,
     RICH,
+    clip_all,
     compare_clips,
     compare_decisions,
     compare_halving,
@@ -17,6 +18,7 @@ from grader.checks.p2_4_training_from_scratch import (
     gradients,
     loss_curve,
     micro_batch,
+    padding_counts,
     played,
     random_card,
     script_of,
@@ -51,9 +53,13 @@ class TestHiddenAdamw(Exercise, id="training-adamw-step", hidden=True):
 
 class TestHiddenClip(Exercise, id="training-clip-gradients", hidden=True):
     def test_sizes_drawn_by_chance(self, submission, rng, dice):
-        """Any number of gradients, any norm, any limit."""
+        """Any number of gradients, any norm, any limit; what is not finite is refused."""
         cases = [(gradients(rng, 10 ** dice.uniform(-3, 3), [(dice.randrange(1, 4), 2)] * dice.randrange(1, 6)), 10 ** dice.uniform(-2, 2), bool(n % 2)) for n in range(12)]
         compare_clips(submission, cases, "one factor for all, and only above the limit")
+        spoilt = [(torch.ones(2), torch.full((3, 1), bad)) for bad in (math.nan, math.inf)]
+        for grads, (norm, after, *_) in zip(spoilt, submission.run(clip_all, submission.clip_gradients, [(list(grads), 9.0, False) for grads in spoilt]), strict=True):
+            expect.equal(norm, "ValueError", called="clip_gradients with NaN or infinity in a gradient")
+            expect.close(after, list(grads), called="the gradients afterwards")
 
 
 class TestHiddenStep(Exercise, id="training-accumulate", hidden=True):
@@ -94,6 +100,9 @@ class TestHiddenCheckpoint(Exercise, id="training-checkpoint", hidden=True):
 
 class TestHiddenBugs(Exercise, id="training-find-the-bugs", hidden=True):
     def test_another_length(self, submission, rng):
-        """A longer run with other batches is without four of the bugs too: the leak, the mode, the gradient, the rate."""
-        seen = watched(submission, script_of(submission), rng, steps=31, batch_size=3)
-        expect.equal(sorted(wrong_with(seen, 31)), [], called="what is still wrong in a run of 31 steps with batches of 3")
+        """A longer run with other batches is without all five bugs too."""
+        source = script_of(submission)
+        seen = watched(submission, source, rng, steps=61, batch_size=3)
+        expect.equal(sorted(wrong_with(seen, 61)), [], called="what is still wrong in a run of 61 steps with batches of 3")
+        expect.true(not padding_counts(submission, source, rng)[0], "padding counts in the loss")
+        expect.equal(len({word for learning, _, words in seen["diary"] if learning for word in words}), 18, called="the number of rows learnt from, of 26")

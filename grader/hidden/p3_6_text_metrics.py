@@ -2,6 +2,7 @@
 
 from grader.checks.p3_6_text_metrics import (
     CLOSE,
+    MIXED,
     WORDS,
     bleu_of,
     chrf_of,
@@ -14,10 +15,21 @@ from grader.checks.p3_6_text_metrics import (
     rouge_l_of,
     rouge_n_of,
     sentence,
+    unchanged,
 )
 from grader.judge import Exercise, expect
 
-LETTERS = "abcdefgh ABC.,-"
+LETTERS = "abcdef ABC.,-\t\u00e9\u00df"
+ODD = ["a", "a b", "b", "", "A", "a.", "a\tb", "\tb"]
+
+
+def messy(dice, size):
+    """A corpus with empty and short hypotheses, odd white space, punctuation, capitals, and references of all lengths."""
+    hypotheses, references = corpus(dice, size, 3, MIXED[:7])
+    texts = [" ".join(sentence(dice, MIXED, size, size)) for size in (0, 1, 3, 5, 9)]
+    hypotheses = ["", dice.choice(texts[1:3]), *(text.replace(" ", dice.choice(["  ", " \n", " "]), 1) for text in hypotheses)]
+    references = [[dice.choice(texts[1:]), *dice.sample(texts, 2)], dice.sample(texts, 3), *references]
+    return hypotheses, references
 
 
 class TestHiddenNgramOverlap(Exercise, id="text-ngram-overlap", hidden=True):
@@ -27,6 +39,10 @@ class TestHiddenNgramOverlap(Exercise, id="text-ngram-overlap", hidden=True):
         """A text shares all its n-grams with itself, and as many with another as that one with it."""
         texts = [sentence(dice, WORDS[:5], 3, 30) for _ in range(3)]
         compare(submission, "ngram_overlap", [(one, other, n) for one in texts for other in texts for n in (1, 2)], overlap_of, "min(a, b) matches for each n-gram")
+
+    def test_odd_words(self, submission, dice):
+        """Words that are empty, hold white space or punctuation, or differ in case only."""
+        compare(submission, "ngram_overlap", [(sentence(dice, ODD, 6, 20), sentence(dice, ODD, 6, 20), n) for n in (1, 2, 2, 3)], overlap_of, "compare tuples of words as they are")
 
     def test_many_orders(self, submission, dice):
         """n up to 7, on texts of three words."""
@@ -39,7 +55,7 @@ class TestHiddenRougeN(Exercise, id="text-rouge-n", hidden=True):
 
     def test_texts_of_random_characters(self, submission, dice):
         """Random characters, with punctuation and capitals."""
-        cases = [("".join(sentence(dice, "aB1 .,-\n\u00e9_", 0, 40)), "".join(sentence(dice, "Ab1 .,'\t\u00e9_", 0, 40)), n) for n in (1, 1, 1, 2, 2, 3)]
+        cases = [("".join(sentence(dice, "aB1s .,-\n\u00e9\u00df_", 0, 40)), "".join(sentence(dice, "Ab1s .,'\t\u00e9\u00df_", 0, 40)), n) for n in (1, 1, 1, 2, 2, 3)]
         compare(submission, "rouge_n", cases, rouge_n_of, "words are runs of a to z and 0 to 9 in the lower-cased text")
 
     def test_longer_texts(self, submission, dice):
@@ -53,7 +69,7 @@ class TestHiddenRougeL(Exercise, id="text-rouge-l", hidden=True):
 
     def test_texts_of_random_characters(self, submission, dice):
         """Random characters, with punctuation and capitals."""
-        cases = [("".join(sentence(dice, "aB1 .,-\n\u00e9_", 0, 40)), "".join(sentence(dice, "Ab1 .,'\t\u00e9_", 0, 40))) for _ in range(6)]
+        cases = [("".join(sentence(dice, "aB1s .,-\n\u00e9\u00df_", 0, 40)), "".join(sentence(dice, "Ab1s .,'\t\u00e9\u00df_", 0, 40))) for _ in range(6)]
         compare(submission, "rouge_l", cases, rouge_l_of, "words are runs of a to z and 0 to 9 in the lower-cased text")
 
     def test_texts_of_very_different_length(self, submission, dice):
@@ -72,22 +88,20 @@ class TestHiddenCheckRougeL(Exercise, id="rouge-write-the-test", hidden=True):
 
     def test_catches_stemming_or_foreign_letters(self, submission):
         """Catches an implementation that cuts off a final s, and one that takes accents for letters."""
-        must_alarm(submission, "stemming", "you need a plural in one text and its singular in the other")
-        must_alarm(submission, "letters of all languages", "you need a word with an accent, or with an underscore")
+        must_alarm(submission, {"stemming": "you need a plural in one text and its singular in the other", "letters of all languages": "you need a word with an accent, or with an underscore"})
 
     def test_catches_lost_words(self, submission):
         """Catches an implementation that reads only the first twenty words, and one that forgets the last."""
-        must_alarm(submission, "cut off", "you need a text of more than twenty words")
-        must_alarm(submission, "last word", "you need a common word at the end")
+        must_alarm(submission, {"cut off": "you need a text of more than twenty words", "last word": "you need a common word at the end"})
 
     def test_catches_other_formulas(self, submission):
         """Catches an implementation that returns F1 first, one that divides by the longer text, and one with the geometric mean."""
-        for mistake in ("F1 first", "the longer", "geometric mean"):
-            must_alarm(submission, mistake, "you need a case where all three numbers differ, and the hypothesis is the shorter text")
+        why = "you need a case where all three numbers differ, and the hypothesis is the shorter text"
+        must_alarm(submission, dict.fromkeys(("F1 first", "the longer", "geometric mean"), why))
 
     def test_catches_sentence_by_sentence(self, submission):
         """Catches an implementation that compares the first sentence with the first, the second with the second."""
-        must_alarm(submission, "sentences", "you need two texts of two sentences, with a common word in different ones")
+        must_alarm(submission, {"sentences": "you need two texts of two sentences, with a common word in different ones"})
 
 
 class TestHiddenBleu(Exercise, id="text-bleu", hidden=True):
@@ -95,7 +109,21 @@ class TestHiddenBleu(Exercise, id="text-bleu", hidden=True):
 
     def test_larger_corpora(self, submission, dice):
         """Ten sentences, up to four references, few and many different words."""
-        compare(submission, "bleu", [corpus(dice, 10, 4, WORDS[:k]) for k in (4, 8, 30)], bleu_of, "ten sums over the corpus, then one division for each n")
+        compare(submission, "bleu", [*(corpus(dice, 10, 4, WORDS[:k]) for k in (4, 8, 30)), messy(dice, 6)], bleu_of, "ten sums over the corpus, then one division for each n")
+
+    def test_messy_corpora(self, submission, dice):
+        """Empty and short sentences, odd white space, punctuation and capitals, references of all lengths; none of the lists changes."""
+        cases = [messy(dice, size) for size in (1, 2, 3, 5)]
+        compare(submission, "bleu", cases, bleu_of, "sentences add what they have; words are what str.split() gives")
+        unchanged(submission, "bleu", list(cases[0]), "the lists")
+
+    def test_zeros_and_ties(self, submission, dice):
+        """Small corpora that score 0, and references that are equally close in length."""
+        words = dice.sample(WORDS, 14)
+        small = [([" ".join(words[:size])], [[" ".join(words[:size])], [" ".join(reversed(words[:5]))]][:1]) for size in (1, 2, 3, 4)]
+        lost = [([" ".join([*words[:3], words[5], *words[3:5]])], [[" ".join(words[:5])]]), ([" ".join(words[:6:2])] * 3, [[" ".join(words)]] * 3)]
+        ties = [([" ".join(words[:9])], [[" ".join(words[: 9 + k]), " ".join(words[: 9 - k])]]) for k in (1, 2, 4)]
+        compare(submission, "bleu", [*small, *lost, *ties], bleu_of, "a zero makes BLEU 0; of two equally close references the shorter counts")
 
     def test_order_of_sentences_does_not_matter(self, submission, dice):
         """Sentences and references in another order give the same BLEU."""
@@ -116,6 +144,7 @@ class TestHiddenChrf(Exercise, id="text-chrf", hidden=True):
         for n, beta in ((6, 2.0), (6, 2.0), (4, 1.0), (7, 0.5), (1, 3.0)):
             texts = ["".join(sentence(dice, LETTERS, 0, 30)) for _ in range(4)]
             cases.append((texts[0], texts[1 : dice.randint(2, 4)], n, beta))
+        cases += [("", texts[:2]), (texts[0], ["", " \n", texts[0] + "\u00e9", texts[0] + "\n\u00df"]), ("\u00e9\u00df\u00e9", ["e\u00df", "\u00c9SS\u00e9"])]
         compare(submission, "chrf", cases, chrf_of, "means of precision and recall over the k that both texts have, then one F")
 
     def test_sentences(self, submission, dice):
@@ -129,7 +158,19 @@ class TestHiddenMetricFooled(Exercise, id="metric-fooled", hidden=True):
 
     def test_long_texts(self, submission, dice):
         """Texts of thirty words with repeats, and opposites of several words."""
-        for _ in range(3):
-            words = sentence(dice, WORDS[:8], 25, 30)
+        cases = []
+        for gap in (" ", "  ", "\n"):
+            words = ["The", *sentence(dice, WORDS[:8], 25, 30), "old,"]
             opposites = {word: f"no {word} at all" for word in WORDS[:3]} | {WORDS[5]: WORDS[6]}
-            liked(submission, dice, " ".join(words), opposites, "one candidate for each place, all scored, the largest returned")
+            cases.append((gap.join(words), opposites, None))
+        liked(submission, dice, cases, "one candidate for each place, all scored, the largest returned")
+
+    def test_many_equal_scores(self, submission, dice):
+        """Whole and broken scores, many of them equal, negative ones too."""
+        cases = []
+        for low, high in ((-2, 1), (0, 3), (-4, -2)):
+            words = dice.sample(WORDS, 9)
+            opposites = {word: dice.choice("amz") * dice.randint(1, 9) for word in dice.sample(words, 9)}
+            scores = [dice.randint(low, high) + dice.choice([0, 0.25, 2e-4]) for _ in words]
+            cases.append((" ".join(words), opposites, scores))
+        liked(submission, dice, cases, "the largest score, and of equals the first in the text")

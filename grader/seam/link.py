@@ -1,6 +1,7 @@
 """The judge's end of the connection: one call at a time, every part of a reply checked."""
 from __future__ import annotations
 
+import itertools
 import time
 import types
 from collections import deque
@@ -84,7 +85,7 @@ class Link:
             raise
         if not isinstance(ends, list) or len(ends) != len(cases):
             raise SeamError("the learner's process did not answer every call")
-        return (self.ended(name, case, end) for case, end in zip(cases, ends, strict=True))
+        return map(self.ended, itertools.repeat(name), cases, ends)  # goes on after a result that raises, unlike a generator
 
     def ended(self, name: str, args: tuple[Any, ...], end: Any) -> Any:
         """The result of one of many calls, remembered as a call of its own. Raises what the call raised."""

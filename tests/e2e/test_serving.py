@@ -131,6 +131,8 @@ def test_several_choices_and_seeds(client):
     texts = [choice.message.content for choice in answer.choices]
     assert [choice.index for choice in answer.choices] == [0, 1, 2]
     assert len(set(texts)) > 1
+    assert say(client, "abcdefgh" * 4, temperature=1.0, seed=6).choices[0].message.content not in texts
+    assert say(client, "abc", temperature=1.0, seed=2**70 - 1).choices[0].finish_reason in ("stop", "length")
     again = say(client, "abcdefgh" * 4, n=3, temperature=1.0, seed=5)
     assert [choice.message.content for choice in again.choices] == texts
     assert say(client, "abcdefgh" * 4, temperature=1.0, top_p=0.5).choices[0].message.content == "abcdefgh" * 4

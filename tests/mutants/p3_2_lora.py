@@ -18,12 +18,12 @@ LINEAR, INJECT, SHARE, SAVE, MERGE, QLORA = (
 
 # ------------------------------------------------------------------------------------------------ the layer
 
-FIRST_A = "base.weight.new_empty(r, I).normal_(std=I**-0.5)"
-FIRST_B = "base.weight.new_zeros(O, r)"
+FIRST_A = "base.weight.new_empty(r, inputs).normal_(std=inputs**-0.5)"
+FIRST_B = "base.weight.new_zeros(outputs, r)"
 
-edit(LINEAR, "both_zero", "A is zero too: then neither gets a gradient, and nothing ever moves.", (FIRST_A, "base.weight.new_zeros(r, I)"))
-edit(LINEAR, "both_random", "B is random too, so the new layer does not say what its base says.", (FIRST_B, "base.weight.new_empty(O, r).normal_()"))
-edit(LINEAR, "B_random_A_zero", "A is zero and B random; the docstring asks for it the other way round.", (FIRST_A, "base.weight.new_zeros(r, I)"), (FIRST_B, "base.weight.new_empty(O, r).normal_()"))
+edit(LINEAR, "both_zero", "A is zero too: then neither gets a gradient, and nothing ever moves.", (FIRST_A, "base.weight.new_zeros(r, inputs)"))
+edit(LINEAR, "both_random", "B is random too, so the new layer does not say what its base says.", (FIRST_B, "base.weight.new_empty(outputs, r).normal_()"))
+edit(LINEAR, "B_random_A_zero", "A is zero and B random; the docstring asks for it the other way round.", (FIRST_A, "base.weight.new_zeros(r, inputs)"), (FIRST_B, "base.weight.new_empty(outputs, r).normal_()"))
 edit(LINEAR, "ignores_alpha", "alpha is left out of the scale.", ("self.scale = alpha / r", "self.scale = 1 / r"))
 edit(LINEAR, "r_not_in_the_scale", "The scale is alpha; it must be alpha / r.", ("self.scale = alpha / r", "self.scale = alpha"))
 edit(LINEAR, "root_of_r_in_the_scale", "The scale is alpha / √r, a later proposal; here it is alpha / r.", ("self.scale = alpha / r", "self.scale = alpha / r ** 0.5"))
@@ -31,11 +31,11 @@ edit(LINEAR, "whole_numbers_only", "alpha // r rounds the scale down.", ("self.s
 edit(LINEAR, "leaves_the_base_trainable", "The base layer is not frozen.", ("base.requires_grad_(False)", "base"))
 edit(LINEAR, "leaves_the_bias_trainable", "The base layer's weight is frozen, but its bias is not.", ("self.base = base.requires_grad_(False)", "self.base = base; base.weight.requires_grad_(False)"))
 edit(LINEAR, "copies_the_base", "The base is copied: in a model of gigabytes, everything would be there twice.", ("self.base = base.requires_grad_(False)", "import copy; self.base = copy.deepcopy(base).requires_grad_(False)"))
-edit(LINEAR, "always_float32", "A and B are float32, whatever the base is.", (FIRST_A, "torch.randn(r, I) / I**0.5"), (FIRST_B, "torch.zeros(O, r)"), ("(x @ self.A.T) @ self.B.T", "((x.float() @ self.A.T) @ self.B.T).to(x.dtype)"))
-edit(LINEAR, "A_too_large", "A has standard deviation 1; with 576 inputs the detour begins 24 times too loud.", ("std=I**-0.5", "std=1.0"))
-edit(LINEAR, "A_all_ones", "A is constant: all r directions are the same one, for ever.", ("normal_(std=I**-0.5)", "fill_(I**-0.5)"))
-edit(LINEAR, "A_positive", "A is drawn from 0 to 1 / √I, so its mean is not 0.", ("normal_(std=I**-0.5)", "uniform_(0, 3 * I**-0.5)"))
-edit(LINEAR, "sets_the_seed", "The seed is set, so all layers have the same A.", ("self.B =", "torch.manual_seed(0); self.A = nn.Parameter(torch.randn(r, I, dtype=base.weight.dtype) / I**0.5); self.B ="))
+edit(LINEAR, "always_float32", "A and B are float32, whatever the base is.", (FIRST_A, "torch.randn(r, inputs) / inputs**0.5"), (FIRST_B, "torch.zeros(outputs, r)"), ("(x @ self.A.T) @ self.B.T", "((x.float() @ self.A.T) @ self.B.T).to(x.dtype)"))
+edit(LINEAR, "A_too_large", "A has standard deviation 1; with 576 inputs the detour begins 24 times too loud.", ("std=inputs**-0.5", "std=1.0"))
+edit(LINEAR, "A_all_ones", "A is constant: all r directions are the same one, for ever.", ("normal_(std=inputs**-0.5)", "fill_(inputs**-0.5)"))
+edit(LINEAR, "A_positive", "A is drawn from 0 to 1 / √I, so its mean is not 0.", ("normal_(std=inputs**-0.5)", "uniform_(0, 3 * inputs**-0.5)"))
+edit(LINEAR, "sets_the_seed", "The seed is set, so all layers have the same A.", ("self.B =", "torch.manual_seed(0); self.A = nn.Parameter(torch.randn(r, inputs, dtype=base.weight.dtype) / inputs**0.5); self.B ="))
 edit(LINEAR, "drops_the_base", "Only the detour is returned; the base layer's answer is missing.", ("self.base(x) + ", ""))
 edit(LINEAR, "cuts_the_gradient_to_x", "x is detached for the base layer, so the layers below learn from the detour alone.", ("self.base(x)", "self.base(x.detach())"))
 edit(LINEAR, "cuts_the_gradient_of_A", "What A reads is detached, so A never learns.", ("(x @ self.A.T)", "(x @ self.A.T).detach()"))

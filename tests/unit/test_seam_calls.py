@@ -145,7 +145,8 @@ def test_one_of_many_calls_raises_when_its_result_is_taken(submission: LocalSubm
     with pytest.raises(LearnerError) as caught:
         next(taken)
     assert (caught.value.kind, caught.value.line[:11]) == ("TypeError", "answer.py:3")
-    assert [call.error and call.error[:9] for call in submission.calls] == [None, "TypeError"]
+    assert next(taken) == 6
+    assert [call.error and call.error[:9] for call in submission.calls] == [None, "TypeError", None]
     with pytest.raises(LearnerError, match="not defined"):
         submission.each("nothing", [(1,)])
     with pytest.raises(LearnerTimeout):
