@@ -72,9 +72,7 @@ def card_loss(lm: LanguageModel, ids: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED)
 
 
-def train(
-    lm: LanguageModel, jobs: Sequence[Job], *, steps: int, lr: float, batch: int = 4, stop: int | None = None
-) -> list[float]:
+def train(lm: LanguageModel, jobs: Sequence[Job], *, steps: int, lr: float, batch: int = 4, stop: int | None = None) -> list[float]:
     """Train what is trainable with AdamW, the jobs in their order; return the loss at every step.
 
     The learning rate rises for three steps to `lr` and then falls to nothing at `steps`; `stop` ends the run earlier.

@@ -157,3 +157,38 @@ def share_of_tokens_picture(lm: Any, page: Page) -> plots.Picture:
         highlight=["as found: tokens to predict", "as found: surprise (bits)"],
         decimals=0,
     )
+
+
+def broken_rules_picture(rules: Callable[[str], list[str]], found: Sequence[Page]) -> plots.Picture:
+    """Draw how many of the junk pages break each rule, and how many break none."""
+    junk = [rules(page.text) for page in found if page.source < 0]
+    counts = Counter(rule for broken in junk for rule in broken)
+    names = [name for name, _ in counts.most_common()]
+    return plots.bars(
+        [*names, "no rule broken"],
+        [*(counts[name] for name in names), junk.count([])],
+        title="Which rules the junk pages break",
+        xlabel=f"pages, of {len(junk)}",
+        ylabel="rule",
+        highlight="no rule broken",
+        decimals=0,
+    )
+
+
+def losses_picture(filters: dict[str, list[float]], thresholds: dict[str, float], toxic: Sequence[bool], groups: Sequence[str]) -> plots.Picture:
+    """Draw the share of each group's harmless sentences that each filter removes at its threshold."""
+    names = list(dict.fromkeys(groups))
+
+    def losses(name: str) -> list[float]:
+        rows = list(zip(filters[name], toxic, groups, strict=True))
+        own = [[score for score, bad, other in rows if other == group and not bad] for group in names]
+        return [100 * sum(score >= thresholds[name] for score in scores) / len(scores) for scores in own]
+
+    return plots.bars(
+        names,
+        {name: losses(name) for name in filters},
+        title="Harmless sentences lost at 10 % overall",
+        xlabel="share of a group's harmless sentences removed (%)",
+        ylabel="group",
+        decimals=0,
+    )

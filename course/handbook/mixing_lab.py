@@ -8,6 +8,7 @@ Data card
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections import Counter
@@ -187,7 +188,7 @@ def worth_of_passes(repeated: Run, fresh: Run, source: Iterable[str]) -> tuple[l
 def _step_with(run: Run, loss: float) -> float:
     """Return the step at which a run first had this loss, on a straight line between its measurements."""
     points = list(zip(run.steps, run.losses, strict=True))
-    for (step, high), (after, low) in zip(points, points[1:], strict=False):
+    for (step, high), (after, low) in itertools.pairwise(points):
         if low <= loss <= high:
             return step + (after - step) * (high - loss) / (high - low)
     return math.inf
@@ -199,7 +200,8 @@ def surprise_by_source(lm: Any) -> plots.Picture:
     texts |= {f"small talk in {language}": " ".join(MULTILINGUAL[language]) for language in LANGUAGES}
     bits = {name: float(lm.token_nll(text).sum()) / math.log(2) / len(text.encode()) for name, text in texts.items()}
     names = sorted(bits, key=bits.__getitem__)
-    return plots.bars(names, [bits[name] for name in names], title="What SmolLM2 was fed shows in its surprise", xlabel="surprise (bits a byte)", ylabel="text")
+    values = [bits[name] for name in names]
+    return plots.bars(names, values, title="What SmolLM2 was fed shows in its surprise", xlabel="surprise (bits a byte)", ylabel="text")
 
 
 class Tickets:

@@ -1,4 +1,4 @@
-"""Short reports with summaries by two hands, and what the small model makes of them.
+"""Short reports, each with two summaries of ours, and what the small model makes of them.
 
 Data card
     Source       written for this course by its authors; nothing is copied
@@ -6,8 +6,8 @@ Data card
     Contents     REPORTS 16 news reports of 60 to 80 words, each with two reference summaries
     Labels       both references are one author's, written one after the other: two hands would differ more
     People       none: towns and names are invented
-    Limits       every report says what matters in its first sentences, as news does, so a baseline that copies the
-                 beginning is strong. Sixteen reports show how a metric behaves; they rank no systems
+    Limits       every report says what matters in its first sentences, as news does, and the first reference keeps close
+                 to them, so a baseline that copies the beginning is strong. Sixteen reports show how a metric behaves; they rank no systems
 Everything is the same on every machine, but for `write_summaries`, whose model may round differently.
 """
 

@@ -77,7 +77,9 @@ print(repr(re.sub(r"<[^>]*>", "", html_codes.unescape("See &lt;here&gt;."))))
 import re
 from html.parser import HTMLParser
 
-BLOCKS = frozenset("address article aside blockquote br div dd dl dt footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table td th tr ul".split())
+BLOCKS = frozenset(
+    "address article aside blockquote br div dd dl dt footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table td th tr ul".split()
+)
 UNSEEN = frozenset(["script", "style"])
 
 
@@ -280,17 +282,13 @@ def quality_rules(doc: str) -> list[str]:
 # **What the rules miss.** Run them over the pages of which the key says that they are junk, and over the clean stories:
 
 # %% demo
-from collections import Counter
-
 from handbook import plots
 from handbook.answers import yours_or_ours
+from handbook.cleaning_lab import broken_rules_picture
 
 rules = yours_or_ours("quality_rules", globals(), exercise="clean-quality-rules")
-junk = [page.text for page in found if page.dirt == ("junk",)]
-broken = Counter(rule for text in junk for rule in rules(text)) + Counter({"no rule broken": sum(not rules(text) for text in junk)})
-names = [name for name, _ in broken.most_common() if name != "no rule broken"] + ["no rule broken"]
-plots.bars(names, [broken[name] for name in names], title="Which rules the junk pages break", xlabel=f"pages, of {len(junk)}", ylabel="rule", highlight="no rule broken", decimals=0)
 print("clean stories thrown out:", sum(bool(rules(page.text)) for page in found if not page.dirt))
+broken_rules_picture(rules, found)
 
 # %% [markdown]
 # Many pages break more than one rule. Those that break none are mostly advertisements: fluent, with stop words, no symbols. Counting can't see that a page wants to sell something. For this, large projects train a classifier on examples. FineWeb-Edu does, with a model's own judgement of "is this educational?" as labels.
@@ -437,6 +435,7 @@ def check_dedup(dedup: Callable[[list[str]], list[str]]) -> None:
 # A copied story with one word changed is a new text for any exact search. What is needed is a measure of *how much* is the same.
 # Cut each text into its *shingles*, all runs of three words, and divide the number that both have by the number that either has. This is the **Jaccard similarity**:
 
+
 # %%
 def shingles(text, n=3):
     row = text.casefold().split()
@@ -471,7 +470,14 @@ print(f"one standard deviation of 64 answers: {(J * (1 - J) / 64) ** 0.5:.3f}; o
 # %% demo
 similarity = [at / 50 for at in range(51)]
 curves = {f"{bands} bands of {64 // bands}": [1 - (1 - s ** (64 // bands)) ** bands for s in similarity] for bands in (4, 8, 16)}
-plots.lines(similarity, curves, title="Which pairs become candidates", xlabel="Jaccard similarity of the two documents", ylabel="chance to be a candidate", markers=False)
+plots.lines(
+    similarity,
+    curves,
+    title="Which pairs become candidates",
+    xlabel="Jaccard similarity of the two documents",
+    ylabel="chance to be a candidate",
+    markers=False,
+)
 
 # %% [markdown]
 # With 16 bands of 4, pairs below 0.2 nearly never come up and pairs above 0.7 nearly always do. In between the signatures decide.
@@ -561,7 +567,9 @@ pairs = [(i, j) for j in range(len(dressed)) for i in range(j) if jaccard(sets[i
 true = [jaccard(sets[i], sets[j]) for i, j in pairs]
 share = [sum(x == y for x, y in zip(signed[i], signed[j], strict=True)) / 64 for i, j in pairs]
 kinds = ["copies of one story" if dressed[i].source == dressed[j].source else "different stories" for i, j in pairs]
-plots.scatter(true, share, groups=kinds, title="What 64 numbers know about two documents", xlabel="true Jaccard similarity", ylabel="share of agreeing places")
+plots.scatter(
+    true, share, groups=kinds, title="What 64 numbers know about two documents", xlabel="true Jaccard similarity", ylabel="share of agreeing places"
+)
 
 # %% [markdown]
 # The points lie along the diagonal, as far from it as you predicted. And there is a gap between copies and other stories, wide enough for a threshold. On the web there is none: quotations, templates and legal texts fill it, and where you cut decides what you lose.
@@ -732,18 +740,18 @@ def toxicity_filter(scores: list[float], toxic: list[bool], groups: list[str], m
 # **What it means for a real filter.** The same audit serves any score. Here it judges two: the classifier from above, and a common *quality* filter that removes what a language model finds surprising (Wenzek et al. 2020 used one in CCNet).
 
 # %% demo
-from handbook.cleaning_lab import surprise_by_text
+from handbook.cleaning_lab import losses_picture, surprise_by_text
 
 audited = yours_or_ours("toxicity_filter", globals(), exercise="clean-toxicity-audit")
-surprise = surprise_by_text(lm, sentences)
-kept_rate = {}
-for name, score in (("classifier of rudeness", scores), ("surprise of SmolLM2", surprise)):
-    overall = audited(score, rude, ["all"] * len(score))[0]  # the usual way: one group
+filters = {"classifier of rudeness": scores, "surprise of SmolLM2": surprise_by_text(lm, sentences)}
+for name, score in filters.items():
     fair, _ = audited(score, rude, groups)
     caught = sum(s >= fair for s, r in zip(score, rude, strict=True) if r)
     print(f"{name:23} fair threshold {fair:.2f}: catches {caught} of {sum(rude)} rude sentences")
-    kept_rate[name] = [100 * sum(s >= overall and not r for s, r, g in zip(score, rude, groups, strict=True) if g == group) / 16 for group in dict.fromkeys(groups)]
-plots.bars(list(dict.fromkeys(groups)), kept_rate, title="Harmless sentences lost at 10 % overall", xlabel="share of a group's harmless sentences removed (%)", ylabel="group", decimals=0)
+
+# %% demo
+overall = {name: audited(score, rude, ["all"] * len(score))[0] for name, score in filters.items()}  # the usual way
+losses_picture(filters, overall, rude, groups)
 
 # %% [markdown]
 # Overall both filters stay within their 10 %, and one group pays nearly all of it. To a model that has read little Scots, Scots is noise. Nobody decided to remove it.
@@ -790,11 +798,13 @@ from handbook.cleaning_lab import held_out_perplexity, train_on, vocabulary_of
 from handbook.texts import stories
 
 new = stories(100, seed=99)
-results = {}
-for name, texts in (("pages as found", [page.text for page in found]), ("cleaned pages", [text for _, text in kept])):
-    ids = vocabulary_of(new + [page.text for page in found])  # one vocabulary, so that the numbers can be compared
-    results[name] = held_out_perplexity(train_on(texts, ids), new, ids)
-plots.bars(list(results), list(results.values()), title="New stories, read by two tiny models", xlabel="perplexity a word (lower is better)", ylabel="trained on", highlight="cleaned pages", decimals=1)
+ids = vocabulary_of(new + [page.text for page in found])  # one vocabulary, so that the numbers can be compared
+corpora = {"pages as found": [page.text for page in found], "cleaned pages": [text for _, text in kept]}
+results = {name: held_out_perplexity(train_on(texts, ids), new, ids) for name, texts in corpora.items()}
+
+# %% demo
+title, xlabel = "New stories, read by two tiny models", "perplexity a word (lower is better)"
+plots.bars(list(results), list(results.values()), title=title, xlabel=xlabel, ylabel="trained on", highlight="cleaned pages", decimals=2)
 
 # %% [markdown]
 # The smaller corpus wins. Nothing was added: the second model spent all of its steps on what it was for. The gap is as large as the dirt that we planted, so do not expect this figure elsewhere. The direction is what large projects find as well, step after step (Penedo et al. 2024).

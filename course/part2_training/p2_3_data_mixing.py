@@ -62,8 +62,8 @@ def augment(
     All chance comes from rng: equal states give equal texts, and the state moves on.
     Raises: ValueError if p is not between 0 and 1 (this test is given).
 
-    >>> augment("Old gold? The Old Mill is quick.", random.Random(0), keep=["Old Mill"], p=1.0).replace("Worn", "Aged")
-    'Aged gold? The Old Mill is fast.'
+    >>> augment("Old gold? The Old Mill is old.", random.Random(0), {"old": ["aged"]}, keep=["Old Mill"], p=1.0)
+    'Aged gold? The Old Mill is aged.'
 
     Source: synonym replacement as in Wei and Zou 2019, "EDA", arXiv:1901.11196, with names protected.
     """
@@ -147,7 +147,7 @@ def mixture_weights(sizes: Mapping[str, int], temperature: float = 1.0, limit: i
     >>> mixture_weights({"web": 900, "books": 100, "lost": 0}, temperature=2.0)
     {'web': 0.75, 'books': 0.25, 'lost': 0.0}
 
-    Source: Raffel et al. 2020, arXiv:1910.10683, section 3.5.2 (temperature and limit); Xue et al. 2021, arXiv:2010.11934.
+    Source: Raffel et al. 2020, arXiv:1910.10683 (temperature and limit); Xue et al. 2021, arXiv:2010.11934.
     """
     if not temperature > 0 or (limit is not None and limit <= 0) or min(sizes.values(), default=0) < 0 or not any(sizes.values()):
         raise ValueError("a temperature and a limit above 0, and a source that holds something, are needed")
@@ -275,7 +275,7 @@ lab.curves(runs, "Which data is best depends on the compute")
 # - **Much compute: quantity wins.** The clean model learns its 20 stories by heart: from about step 200 on, its loss on new stories rises. The noisy one keeps falling, and passes it.
 # - **The mixture wins in the end.** The clean half shows what is right, the noisy half brings names and turns that the 20 stories lack.
 #
-# Large corpora are built on this trade. Goyal et al. (2024) find the same crossing in web-scale training: the stricter the filter, the better for a short run, and the sooner its data is used up.
+# Large corpora are built on this trade. Goyal et al. (2024) find the same crossing for models of pictures and their captions: the right strictness of a filter depends on the compute.
 #
 # ## What a repetition is worth
 #
@@ -567,7 +567,7 @@ lab.share_contaminated(find, texts, [8, 13, 20, 30, 40, 60])
 # ## Further reading
 #
 # - Muennighoff et al. 2023, [Scaling Data-Constrained Language Models](https://arxiv.org/abs/2305.16264), arXiv:2305.16264; code and fits: [huggingface/datablations](https://github.com/huggingface/datablations).
-# - Goyal et al. 2024, [Scaling Laws for Data Filtering](https://arxiv.org/abs/2404.07177), arXiv:2404.07177: data curation can't be compute-agnostic.
+# - Goyal et al. 2024, [Scaling Laws for Data Filtering](https://arxiv.org/abs/2404.07177), arXiv:2404.07177: how strictly to filter depends on the compute.
 # - Wei and Zou 2019, [EDA: Easy Data Augmentation Techniques](https://arxiv.org/abs/1901.11196), arXiv:1901.11196.
 # - Xue et al. 2021, [mT5](https://arxiv.org/abs/2010.11934), arXiv:2010.11934: sampling 101 languages.
 # - Xie et al. 2023, [DoReMi](https://arxiv.org/abs/2305.10429), arXiv:2305.10429: mixture weights found by a small model.

@@ -596,7 +596,7 @@ def cheapest_cloud(offers: list[dict], job: dict) -> dict | None:
         work = flops / (GPUs * tflops * 10**12 * utilisation * 3600), in hours.
         With R = interruptions * machines, tau = sqrt(2 * checkpoint / R), the job loses the share
         lost = checkpoint / tau + R * (tau / 2 + restart) of its time, or nothing if R is 0: then no checkpoints are saved.
-        hours = work / (1 - lost), and dollars = hours * machines * dollars + gigabytes_out * egress.
+        So it takes work / (1 - lost) hours, and the price is hours * machines * dollars + gigabytes_out * egress.
     An offer is ruled out if its memory or region does not do, if it has too few machines, if lost is 1 or more, or if the
         hours are above the deadline.
     Returns: {"name", "machines", "hours", "dollars"} of the offer with the fewest dollars, the first of them in the list

@@ -284,8 +284,7 @@ after = answers(tuned, seen + new)
 rows = {"format, seen patterns": ("format", slice(0, 20)), "exact, seen patterns": ("exact", slice(0, 20))}
 rows |= {"format, new patterns": ("format", slice(20, 40)), "exact, new patterns": ("exact", slice(20, 40))}
 table = {
-    when: [scores(said[part], (seen + new)[part])[kind] for kind, part in rows.values()]
-    for when, said in {"before": before, "after": after}.items()
+    when: [scores(said[part], (seen + new)[part])[kind] for kind, part in rows.values()] for when, said in {"before": before, "after": after}.items()
 }
 plots.bars(list(rows), table, title="Job cards before and after 24 steps", xlabel="share of 20 notes", ylabel="")
 
@@ -311,10 +310,19 @@ for name in names:
     module = tuned.model.get_submodule(name)
     row, column = layers.index(int(name.split(".")[2])), kinds.index(name.split(".")[-1])
     change[row, column] = 100 * (16 / 8) * (module.B @ module.A).norm() / module.base.weight.norm()
-plots.heatmap(change.detach(), kinds, [str(n) for n in layers], title="Size of the change, in percent of the weight", xlabel="matrix", ylabel="layer", value="‖α/r · BA‖ / ‖W‖ (%)")
+plots.heatmap(
+    change.detach(),
+    kinds,
+    [str(n) for n in layers],
+    title="Size of the change, in percent of the weight",
+    xlabel="matrix",
+    ylabel="layer",
+    value="‖α/r · BA‖ / ‖W‖ (%)",
+)
 
 # %% [markdown]
-# Every layer has moved, by a few percent of its size, and the queries, keys and gates more than the values: the task is mostly about what to look at and when, not about new words.
+# Every matrix has moved, and none by more than a tenth of its size. In this run the queries and the gates moved more than the values.
+# Don't read importance into size: whether a matrix mattered, only leaving its adapter out can tell.
 #
 # ## Keep the adapter, not the model
 #
@@ -420,7 +428,14 @@ for volume in volumes:
     load(fresh.model, {name: weight * volume if name.endswith("B") else weight for name, weight in trained.items()})
     on_cards.append(loss_on(fresh, new[:10]))
     on_english.append(fresh.loss(english))
-plots.lines(volumes, {"job cards, new patterns": on_cards, "plain English": on_english}, title="Turning the adapter up", xlabel="volume (1 = as trained)", ylabel="loss (nats a token)", markers=True)
+plots.lines(
+    volumes,
+    {"job cards, new patterns": on_cards, "plain English": on_english},
+    title="Turning the adapter up",
+    xlabel="volume (1 = as trained)",
+    ylabel="loss (nats a token)",
+    markers=True,
+)
 
 # %% [markdown]
 # The cards improve fast and are best near the volume that was trained. Plain English hardly changes up to there, and pays beyond: turned up too far, the adapter makes the model forget, although no weight of it was touched.
@@ -490,7 +505,12 @@ for name in names:
     setattr(plain.model.get_submodule(parent), last, merge(module.base, module.A, module.B, alpha=16))
 prompt = new[0].prompt
 print("parameters:", f"{plain.parameters:,}", "as before:", plain.parameters == lm.parameters)
-print("largest difference of a score:", f"{float((plain.logits(prompt) - tuned.logits(prompt)).abs().max()):.1e}", "of scores up to", f"{float(tuned.logits(prompt).abs().max()):.0f}")
+print(
+    "largest difference of a score:",
+    f"{float((plain.logits(prompt) - tuned.logits(prompt)).abs().max()):.1e}",
+    "of scores up to",
+    f"{float(tuned.logits(prompt).abs().max()):.0f}",
+)
 print("the same cards:", answers(plain, new[:3]) == answers(tuned, new[:3]))
 
 # %% [markdown]
@@ -514,7 +534,9 @@ else:
     twin = peft_twin(lm, config, start)
     theirs = train(twin, cards, steps=24, stop=6, lr=6e-3)
     print(f"peft trains {share(twin.model):.2%} of all parameters")
-    print("step  yours   peft\n" + "\n".join(f"{n:4}  {mine:.4f}  {other:.4f}" for n, (mine, other) in enumerate(zip(losses, theirs, strict=False), 1)))
+    print(
+        "step  yours   peft\n" + "\n".join(f"{n:4}  {mine:.4f}  {other:.4f}" for n, (mine, other) in enumerate(zip(losses, theirs, strict=False), 1))
+    )
     del twin
 
 # %% [markdown]
@@ -531,9 +553,17 @@ from handbook.nf4 import nf4_levels, quantize
 weight = lm.model.model.layers[22].mlp.up_proj.weight
 packed, absmax = quantize(weight)
 print("levels", [round(level, 2) for level in nf4_levels().tolist()])
-print(f"{4 * weight.numel():,} bytes become {packed.numel():,} + {4 * absmax.numel():,} for the scales: {8 * (packed.numel() + 4 * absmax.numel()) / weight.numel():.1f} bits a weight")
+print(
+    f"{4 * weight.numel():,} bytes become {packed.numel():,} + {4 * absmax.numel():,} for the scales: {8 * (packed.numel() + 4 * absmax.numel()) / weight.numel():.1f} bits a weight"
+)
 scaled = weight.detach().unfold(1, 64, 64) / absmax.unsqueeze(-1)  # every block divided by its scale
-plots.histogram({"weights of layer 22, divided by their block's scale": scaled.flatten()[:100_000]}, title="Most weights are small, so most levels are", xlabel="weight / largest of its block", ylabel="number of weights", bins=60)
+plots.histogram(
+    {"weights of layer 22, divided by their block's scale": scaled.flatten()[:100_000]},
+    title="Most weights are small, so most levels are",
+    xlabel="weight / largest of its block",
+    ylabel="number of weights",
+    bins=60,
+)
 
 # %% [markdown]
 # The levels of QLoRA follow this shape: they are close together near zero, where most weights are, and far apart at the ends. (The two spikes are the largest weight of each block, which is ±1 by definition.)
@@ -599,7 +629,14 @@ small = lm.copy()
 inject(small.model, names, r=8, alpha=16, layer=partial(FourBitLoRA, forward_rule=rule))
 load(small.model, start)  # the same beginning as your first run
 four_bits = train(small, cards, steps=24, stop=6, lr=6e-3)
-plots.lines(list(range(1, 7)), {"base in 32 bits": losses[:6], "base in 4 bits": four_bits}, title="The adapter learns over a 4-bit base", xlabel="step", ylabel="loss (nats a token)", markers=True)
+plots.lines(
+    list(range(1, 7)),
+    {"base in 32 bits": losses[:6], "base in 4 bits": four_bits},
+    title="The adapter learns over a 4-bit base",
+    xlabel="step",
+    ylabel="loss (nats a token)",
+    markers=True,
+)
 
 # %% [markdown]
 # The curves nearly coincide. The gradient passes through the rounded weights on its way to $A$ and $B$, and they learn to live with the rounding.

@@ -2,9 +2,9 @@
 # # Text metrics: ROUGE, BLEU and chrF, and how to fool them
 #
 # Lesson 5 compared answers with the right ones and counted. A summary or a translation has no single right answer: two people write two texts, and both are good.
-# So the field counts something else: how much of a text also stands in a *reference*, a text that a person wrote for the same task.
+# So the field counts something else: how much of a text also stands in a *reference*, a text written for the same task that one trusts.
 #
-# SmolLM2 summarises sixteen short reports, all in one batch. One of them, with a person's summary beside it:
+# SmolLM2 summarises sixteen short reports, all in one batch. One of them, with our own summary, the reference, beside it:
 
 # %% demo
 import re
@@ -445,7 +445,7 @@ def bleu(hypotheses: list[str], references: list[list[str]]) -> float:
 # %% check="text-bleu"
 
 # %% [markdown]
-# **What it means in practice.** "BLEU 30" says little without its settings. The same texts, scored by `sacrebleu` in three ways. The hypotheses are the second person's summaries:
+# **What it means in practice.** "BLEU 30" says little without its settings. The same texts, scored by `sacrebleu` in three ways. Every report has a second summary by us, in other words. These are the hypotheses here:
 
 # %% demo
 ours = yours_or_ours("bleu", globals(), exercise="text-bleu")
@@ -468,7 +468,7 @@ else:
 # %% [markdown]
 # This is why `sacrebleu` prints a *signature* with every score, and why you quote it (Post 2018).
 #
-# Look at the height, too. Both texts are good summaries by a person, and one gets a BLEU of a few points against the other.
+# Look at the height, too. Both texts are good summaries, and one gets a BLEU of a few points against the other.
 #
 # ## chrF: letters instead of words
 #
@@ -558,10 +558,10 @@ for one, other in (("den alten Häusern", "die alten Häuser"), ("vanhoissa talo
 # %% [markdown]
 # ## How good are SmolLM2's summaries?
 #
-# Score three writers against the first person's references: the model, the second person, and the *lead*, which copies the report's first sentence and thinks nothing.
+# Score three kinds of summary against our first references: the model's, our second ones, and the *lead*, which copies the report's first sentence and thinks nothing.
 # Sixteen reports are few, so every mean gets an interval by bootstrap, as in lesson 5: draw sixteen reports with replacement, take the mean, and do it 2,000 times.
 #
-# **Predict before you run.** Who wins: the model, the lead, or the person? Whose interval is widest?
+# **Predict before you run.** Who wins: the model, the lead, or our second summary? Whose interval is widest?
 
 # %% demo
 import random
@@ -576,7 +576,7 @@ metrics = {
     "ROUGE-L": lambda text, reference: 100 * in_order(text, reference)[2],
     "chrF": lambda text, reference: by_letters(text, [reference]),
 }
-writers = {"first sentence": [report.lead for report in REPORTS], "second person": second, "SmolLM2": written}
+writers = {"first sentence": [report.lead for report in REPORTS], "our second": second, "SmolLM2": written}
 
 # %% demo
 def bootstrap(values, draws=2000, seed=0):
@@ -599,11 +599,11 @@ intervals(
 )
 
 # %% [markdown]
-# Copying the first sentence beats both writers. By ROUGE-2 and ROUGE-L the person, who wrote good summaries in other words, is no better than a model that invents things.
+# Copying the first sentence beats both. By ROUGE-2 and ROUGE-L a good summary in other words is no better than a model that invents things.
 # Newspapers put what matters first, so the lead is a strong baseline on news; a result without it means little.
-# (Our first person also kept close to the first sentences. The data card in `handbook.summaries` says so: read such cards before you believe a picture.)
+# (Our first references also keep close to the first sentences. The data card in `handbook.summaries` says so: read such cards before you believe a picture.)
 #
-# The intervals of the model and the person overlap. For the model and the lead, ask about the *difference*, report by report, because hard reports are hard for both:
+# The intervals of the model and of our second summaries overlap. For the model and the lead, ask about the *difference*, report by report, because hard reports are hard for both:
 
 # %% demo
 for metric in metrics:
@@ -666,7 +666,7 @@ def metric_fooled(reference: str, opposites: dict[str, str], score: Callable[[st
 # %% check="metric-fooled"
 
 # %% [markdown]
-# **What it means for the real metrics.** For every report, take the lie that ROUGE-2 likes best, and the honest summary by the second person. Then ask all metrics, and a sentence encoder too: MiniLM compares meanings as vectors (lesson 1.3).
+# **What it means for the real metrics.** For every report, take the lie that ROUGE-2 likes best, and our second summary, which is honest. Then ask all metrics, and a sentence encoder too: MiniLM compares meanings as vectors (lesson 1.3).
 #
 # **Predict before you run.** Will the encoder see that the lie is false?
 

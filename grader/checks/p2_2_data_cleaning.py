@@ -40,7 +40,13 @@ def word(dice, low=3, high=7):
 INLINE = ("b", "i", "em", "span class='x'", 'a href="/p?q=1&r=2" title="a > b"', "A HREF='x'", "strong", "code")
 BLOCK = ("p", "div", "h2", "li", "P", "section id=s", "td", "blockquote", "pre", "H1")
 CODES = (("&amp;", "&"), ("&lt;b&gt;", "<b>"), ("&quot;", '"'), ("&#233;", "é"), ("&#xe9;", "é"), ("&amp;lt;", "&lt;"), ("&euro;", "€"))
-UNSEEN_PIECES = ("<script>if (a > b) { w('<p>no</p>'); }</script>", "<style>p > b { x: 'y' }</style>", "<!-- <p>no</p> > -->", "<img alt='a > b'>", "<STYLE>b {}</STYLE>")
+UNSEEN_PIECES = (
+    "<script>if (a > b) { w('<p>no</p>'); }</script>",
+    "<style>p > b { x: 'y' }</style>",
+    "<!-- <p>no</p> > -->",
+    "<img alt='a > b'>",
+    "<STYLE>b {}</STYLE>",
+)
 
 
 def web_line(dice):
@@ -110,7 +116,13 @@ class TestStripHtml(Exercise, id="clean-strip-html"):
         """Every tag in BLOCKS starts a line, opening or closing, in small letters or capitals, and <br/> too; no two lines have an empty one between them."""
         tags = "address article aside blockquote br div dd dl dt footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table td th tr ul".split()
         pairs = [(f"a<{tag}>b", "a\nb") for tag in tags] + [(f"a</{tag}>b", "a\nb") for tag in tags if tag not in ("br", "p", "hr")]
-        pairs += [("a<BR/>b<br />c", "a\nb\nc"), ("<Div>a</DIV>b", "a\nb"), ("<ul><li>a</li>\n\n<li>b</li></ul>c", "a\nb\nc"), ("<div><p></p><p> </p></div>a", "a"), ("<p>a</p><p>b</p><p>a</p><p>a</p>", "a\nb\na\na")]
+        pairs += [
+            ("a<BR/>b<br />c", "a\nb\nc"),
+            ("<Div>a</DIV>b", "a\nb"),
+            ("<ul><li>a</li>\n\n<li>b</li></ul>c", "a\nb\nc"),
+            ("<div><p></p><p> </p></div>a", "a"),
+            ("<p>a</p><p>b</p><p>a</p><p>a</p>", "a\nb\na\na"),
+        ]
         same(submission, "strip_html", texts(pairs), "a start tag and an end tag in BLOCKS each begin a new line; empty lines are left out")
 
     def test_scripts_styles_and_comments(self, submission):
@@ -125,7 +137,13 @@ class TestStripHtml(Exercise, id="clean-strip-html"):
 
     def test_character_references(self, submission, dice):
         """Character references of every form are decoded once, after the tags are gone."""
-        pairs = [*CODES, ("&lt;script&gt;a&lt;/script&gt;", "<script>a</script>"), ("&amp;amp;amp;", "&amp;amp;"), ("a&#x26;lt;b", "a&lt;b"), ("x &lt; y &gt; z", "x < y > z")]
+        pairs = [
+            *CODES,
+            ("&lt;script&gt;a&lt;/script&gt;", "<script>a</script>"),
+            ("&amp;amp;amp;", "&amp;amp;"),
+            ("a&#x26;lt;b", "a&lt;b"),
+            ("x &lt; y &gt; z", "x < y > z"),
+        ]
         pairs += [(f"&#{code};", chr(code)) for code in dice.sample(range(0x3B1, 0x3C9), 2)]
         same(submission, "strip_html", texts(pairs), "tags first, then the references, each once")
 
@@ -139,13 +157,27 @@ class TestStripHtml(Exercise, id="clean-strip-html"):
 
     def test_white_space(self, submission):
         """White space of all kinds is one space, line ends of the source included, and none is left at the ends of lines."""
-        pairs = [("a\nb\r\n c\td", "a b c d"), (" <p>\n a&nbsp;&nbsp; b </p> ", "a b"), ("a <b> b</b>", "a b"), ("a\n<i>\n</i>\nb<br> c", "a b\nc"), ("a\u00a0\u00a0b", "a b")]
+        pairs = [
+            ("a\nb\r\n c\td", "a b c d"),
+            (" <p>\n a&nbsp;&nbsp; b </p> ", "a b"),
+            ("a <b> b</b>", "a b"),
+            ("a\n<i>\n</i>\nb<br> c", "a b\nc"),
+            ("a\u00a0\u00a0b", "a b"),
+        ]
         same(submission, "strip_html", texts(pairs), "only blocks make lines; the source's own line ends are spaces")
 
     def test_the_last_words_are_there(self, submission, dice):
         """Text after the last tag, text with a lone &, and text without any tag come back whole; an empty page is empty."""
         a = word(dice)
-        pairs = [(f"<b>Fish</b> & {a}", f"Fish & {a}"), ("Fish & chips", "Fish & chips"), (a, a), ("", ""), ("<p></p>", ""), (f"{a} R&D", f"{a} R&D"), (f"<i>{a}</i>&{a}", f"{a}&{a}")]
+        pairs = [
+            (f"<b>Fish</b> & {a}", f"Fish & {a}"),
+            ("Fish & chips", "Fish & chips"),
+            (a, a),
+            ("", ""),
+            ("<p></p>", ""),
+            (f"{a} R&D", f"{a} R&D"),
+            (f"<i>{a}</i>&{a}", f"{a}&{a}"),
+        ]
         same(submission, "strip_html", texts(pairs), "close() the parser: it may hold the end of the text back")
 
 
@@ -155,7 +187,19 @@ ACCENTED = "éüñçåøÄÖšžاłあが한글ệ"
 KEEP = "aZ09 -_\n\t'\"“”’–—…«»²½ﬁﾊＡ™\u200c\u200d☃é👩\u200d👧\u2028"
 GONE = "\u00ad\u200b\u2060\ufeff\x00\x07\x0b\x0c\x1b\x7f\x85\x9f"
 SPACES = "\u00a0\u1680\u2000\u2003\u2009\u202f\u205f\u3000"
-UNICODE_PROBE = ("e\u0301\u00e9", "a\r\nb\rc\n", "a\u00a0\u3000 b", "e\u00ad\u0301", "a\u200bb\ufeffc\u2060d", "a\x00\x07\tb", "x² ½ ﬁ Ａ “a”", "\u200d\u200c", "É  Ab ", "a\x85b\u2028c", "e\x07\u0301")
+UNICODE_PROBE = (
+    "e\u0301\u00e9",
+    "a\r\nb\rc\n",
+    "a\u00a0\u3000 b",
+    "e\u00ad\u0301",
+    "a\u200bb\ufeffc\u2060d",
+    "a\x00\x07\tb",
+    "x² ½ ﬁ Ａ “a”",
+    "\u200d\u200c",
+    "É  Ab ",
+    "a\x85b\u2028c",
+    "e\x07\u0301",
+)
 
 
 class TestNormaliseUnicode(Exercise, id="clean-normalise-unicode"):
@@ -255,7 +299,10 @@ def edges(dice):
         "letters": ([with_figures(dice, 40)], [with_figures(dice, 41)]),
         "stop words": (
             [" ".join(prose(dice, 30, stops)) for stops in (("the", "have"), ("(To", "“x”", "BE,"), ("With.", "'that'"), ("of", "of", "and"))],
-            [" ".join(prose(dice, 30, stops)) for stops in (("the",) * 5, ("The", "the.", "THE"), (), ("their", "often", "bees", "and"), ("that's", "to-be", "of"))],
+            [
+                " ".join(prose(dice, 30, stops))
+                for stops in (("the",) * 5, ("The", "the.", "THE"), (), ("their", "often", "bees", "and"), ("that's", "to-be", "of"))
+            ],
         ),
         "repeated lines": ([in_lines(dice, 6, 2), in_lines(dice, 3, 1), in_lines(dice, 5, 0)], [in_lines(dice, 5, 2), in_lines(dice, 2, 2)]),
     }
@@ -267,13 +314,28 @@ class TestQualityRules(Exercise, id="clean-quality-rules"):
     def probe(self, submission):
         dice = random.Random(4)
         docs = [doc for inside, outside in edges(dice).values() for doc in inside + outside]
-        docs += [in_lines(dice, 6, 1), "", " \n", "#", "#sale " * 30, "1 2 3", "a a\na a\na a", "αβγ " * 18 + "the of", " ".join(["the", "be,"] + ["word"] * 18)]
+        docs += [
+            in_lines(dice, 6, 1),
+            "",
+            " \n",
+            "#",
+            "#sale " * 30,
+            "1 2 3",
+            "a a\na a\na a",
+            "αβγ " * 18 + "the of",
+            " ".join(["the", "be,"] + ["word"] * 18),
+        ]
         return probed(submission, "quality_rules", [(doc,) for doc in docs])
 
     @core
     def test_good_prose_breaks_no_rule(self, submission, dice):
         """Ordinary documents of any length break no rule."""
-        same(submission, "quality_rules", [((" ".join(prose(dice, n)),), []) for n in (25, 60, 200)], "an ordinary document may stay: the list is empty")
+        same(
+            submission,
+            "quality_rules",
+            [((" ".join(prose(dice, n)),), []) for n in (25, 60, 200)],
+            "an ordinary document may stay: the list is empty",
+        )
 
     @core
     def test_notices_bad_documents(self, submission, dice):
@@ -284,7 +346,12 @@ class TestQualityRules(Exercise, id="clean-quality-rules"):
 
     def test_each_rule_alone(self, submission, dice):
         """A document far beyond the limit of one rule breaks this rule and no other."""
-        same(submission, "quality_rules", [((doc,), [rule]) for rule, doc in self.far_beyond(dice).items()], "one rule is broken here, and the others are not")
+        same(
+            submission,
+            "quality_rules",
+            [((doc,), [rule]) for rule, doc in self.far_beyond(dice).items()],
+            "one rule is broken here, and the others are not",
+        )
 
     def far_beyond(self, dice):
         return {
@@ -393,7 +460,18 @@ class TestExactDedup(Exercise, id="dedup-exact"):
     def test_nothing_else_makes_them_the_same(self, submission, dice):
         """Punctuation, accents, digits, the order and number of words, and where spaces stand make another text, however long the common part."""
         long = " ".join(word(dice) for _ in range(400))
-        rows = [["a.", "a", "a!", "'a'"], ["cafe", "café"], ["page 1", "page 2"], ["a b", "b a"], ["a a", "a", "a a a"], ["ab", "a b"], [long + " a", long + " b"], ["a " + long, "b " + long], ["caf\u00e9", "cafe\u0301"], ["ı", "i"]]
+        rows = [
+            ["a.", "a", "a!", "'a'"],
+            ["cafe", "café"],
+            ["page 1", "page 2"],
+            ["a b", "b a"],
+            ["a a", "a", "a a a"],
+            ["ab", "a b"],
+            [long + " a", long + " b"],
+            ["a " + long, "b " + long],
+            ["caf\u00e9", "cafe\u0301"],
+            ["ı", "i"],
+        ]
         same(submission, "exact_dedup", [((docs,), docs) for docs in rows], "these are different texts")
 
     def test_the_empty_document(self, submission):
@@ -404,7 +482,12 @@ class TestExactDedup(Exercise, id="dedup-exact"):
     def test_every_call_starts_afresh(self, submission, dice):
         """The same list twice gives the same result twice."""
         docs = [word(dice), word(dice), "a"]
-        same(submission, "exact_dedup", [((docs,), docs), ((docs,), docs), ((docs[:1],), docs[:1])], "what was seen in one call must be forgotten in the next")
+        same(
+            submission,
+            "exact_dedup",
+            [((docs,), docs), ((docs,), docs), ((docs[:1],), docs[:1])],
+            "what was seen in one call must be forgotten in the next",
+        )
 
     def test_leaves_its_argument_alone(self, submission, dice):
         """The list is the same after the call as before, and the result is a new list, also where there is nothing to do."""
@@ -412,7 +495,11 @@ class TestExactDedup(Exercise, id="dedup-exact"):
             kept = submission.keep(docs)
             expect.equal(submission.exact_dedup(kept), first_of_each(docs))
             expect.equal(submission.value(kept), docs, why="make a new list")
-            expect.true(submission.run(is_new, submission.exact_dedup, docs) is True, "the result is the very list that came in, or no list", why="make a new list")
+            expect.true(
+                submission.run(is_new, submission.exact_dedup, docs) is True,
+                "the result is the very list that came in, or no list",
+                why="make a new list",
+            )
 
     def test_many_documents(self, submission, dice):
         """Of several thousand documents none is mixed up with another."""
@@ -660,7 +747,11 @@ def catches(maker, what, *, must=False):
 
     def test(self, submission):
         found = alarm(submission, maker)
-        expect.true(bool(found), f"your test is silent about a deduplicator that {what}", why="which input would show it? Read exact_dedup's docstring clause by clause")
+        expect.true(
+            bool(found),
+            f"your test is silent about a deduplicator that {what}",
+            why="which input would show it? Read exact_dedup's docstring clause by clause",
+        )
 
     test.__name__ = f"test_notices_{maker.__name__}"  # the judge knows a check by its function's name
     test.__doc__ = f"It notices a deduplicator that {what}."
@@ -678,7 +769,12 @@ class TestCheckDedup(Exercise, id="dedup-write-the-test"):
     def test_right_ones_pass(self, submission, name):
         """It is silent about right deduplicators, however they work: an alarm without a cause costs all marks."""
         found = alarm(submission, RIGHT[name])
-        expect.true(not found, "your test raises for a deduplicator that does all that the docstring says", got=found, why="test only what the docstring promises, and see that your expected results are right")
+        expect.true(
+            not found,
+            "your test raises for a deduplicator that does all that the docstring says",
+            got=found,
+            why="test only what the docstring promises, and see that your expected results are right",
+        )
 
     test_notices_does_nothing = catches(does_nothing, "returns all documents, copies included", must=True)
     test_notices_keeps_the_last = catches(keeps_the_last, "keeps the last form of each text, not the first")
@@ -755,7 +851,11 @@ def under_another_salt(minhash_signature, text):
 
 
 def pairs_of(result):
-    expect.true(isinstance(result, list) and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in result), "it must be a list of pairs (i, j)", got=result)
+    expect.true(
+        isinstance(result, list) and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in result),
+        "it must be a list of pairs (i, j)",
+        got=result,
+    )
     return [tuple(pair) for pair in result]
 
 
@@ -765,7 +865,9 @@ def check_pairs(submission, cases, why):
 
 
 def is_signature(value, n):
-    expect.true(isinstance(value, list) and len(value) == n and all(type(x) is int for x in value), f"a signature is a list of {n} whole numbers", got=value)
+    expect.true(
+        isinstance(value, list) and len(value) == n and all(type(x) is int for x in value), f"a signature is a list of {n} whole numbers", got=value
+    )
     return value
 
 
@@ -796,7 +898,9 @@ class TestMinhash(Exercise, id="dedup-minhash"):
     def test_the_form_of_a_signature(self, submission, dice):
         """A signature is a list of num_perm whole numbers, 64 unless told, and the same text has the same one; case and white space do not matter."""
         text = " ".join(word(dice) for _ in range(9))
-        plain, again, loud, short, seeded, empty = submission.each("minhash_signature", [(text,), (text, 64, 0), (f" {text.upper()}\n".replace(" ", "  "),), (text, 5), (text, 7, 3), ("", 4)])
+        plain, again, loud, short, seeded, empty = submission.each(
+            "minhash_signature", [(text,), (text, 64, 0), (f" {text.upper()}\n".replace(" ", "  "),), (text, 5), (text, 7, 3), ("", 4)]
+        )
         is_signature(plain, 64), is_signature(short, 5), is_signature(seeded, 7), is_signature(empty, 4)
         expect.equal(again, plain, why="with the same text, num_perm and seed, the signature is the same")
         expect.equal(loud, plain, why="the words are those of text.casefold().split()")
@@ -811,22 +915,44 @@ class TestMinhash(Exercise, id="dedup-minhash"):
         for at, (a, b) in enumerate(pairs):
             J, got = jaccard(a, b), share(signed[2 * at], signed[2 * at + 1])
             if J in (0, 1):
-                expect.true(abs(got - J) < 0.02, f"two texts with Jaccard similarity {J:.0f} agree in {got:.2f} of the places", why="the shingles are runs of three words, in order")
+                expect.true(
+                    abs(got - J) < 0.02,
+                    f"two texts with Jaccard similarity {J:.0f} agree in {got:.2f} of the places",
+                    why="the shingles are runs of three words, in order",
+                )
                 continue
             errors.append(got - J)
             scaled.append((got - J) ** 2 / (J * (1 - J) / n))
         mean = math.fsum(errors) / len(errors)
-        expect.true(abs(mean) < 0.05, f"over {len(errors)} pairs the share of agreeing places is off by {mean:+.3f} on average", why="take runs of three words, and the smallest hash of all of them in each place")
-        expect.true(math.fsum(scaled) < 3.8 * len(scaled), "the share of agreeing places scatters too much around the Jaccard similarity", why="every place needs a hash function of its own")
+        expect.true(
+            abs(mean) < 0.05,
+            f"over {len(errors)} pairs the share of agreeing places is off by {mean:+.3f} on average",
+            why="take runs of three words, and the smallest hash of all of them in each place",
+        )
+        expect.true(
+            math.fsum(scaled) < 3.8 * len(scaled),
+            "the share of agreeing places scatters too much around the Jaccard similarity",
+            why="every place needs a hash function of its own",
+        )
 
     def test_short_texts(self, submission):
         """A text of fewer than three words has one shingle, all its words in order; with three words it has one, with four two."""
         texts_ = ["fox", "a fox", "fox a", "", "hare", "a b c", "b a c", "a b c d", "a fox ran off", "a fox ran", "ab cd e", "a bcd e"]
-        fox, a_fox, fox_a, none, hare, abc, bac, abcd, four, three, left_cut, right_cut = (is_signature(got, 400) for got in submission.each("minhash_signature", [(text, 400) for text in texts_]))
+        fox, a_fox, fox_a, none, hare, abc, bac, abcd, four, three, left_cut, right_cut = (
+            is_signature(got, 400) for got in submission.each("minhash_signature", [(text, 400) for text in texts_])
+        )
         for left, right in ((fox, a_fox), (a_fox, fox_a), (none, fox), (fox, hare), (abc, bac), (a_fox, three), (left_cut, right_cut)):
-            expect.true(share(left, right) < 0.02, "two short texts without a common shingle agree", why="fewer than three words are one shingle together; their order counts")
+            expect.true(
+                share(left, right) < 0.02,
+                "two short texts without a common shingle agree",
+                why="fewer than three words are one shingle together; their order counts",
+            )
         for left, right in ((abc, abcd), (three, four)):
-            expect.true(0.32 < share(left, right) < 0.68, "three words and the same with a fourth share one of two shingles, so half of the places agree", got=share(left, right))
+            expect.true(
+                0.32 < share(left, right) < 0.68,
+                "three words and the same with a fourth share one of two shingles, so half of the places agree",
+                got=share(left, right),
+            )
 
     def test_the_seed(self, submission, dice):
         """Another seed gives other hash functions, every place has one of its own, and the result is the same in every process."""
@@ -859,15 +985,30 @@ class TestMinhash(Exercise, id="dedup-minhash"):
 
     def test_the_threshold(self, submission):
         """A candidate at exactly the threshold is returned, one place less is not; the bands are 16 and the threshold 0.7 unless told."""
-        cases = [(patterned("11110000"), 2, 0.5), (patterned("11100000"), 8, 0.5), (patterned("11110100"), 2, 0.75), (patterned("11110110"), 2, 0.75), (patterned("1" * 8), 2, 1.0), (patterned("1" * 7 + "0"), 4, 1.0)]
+        cases = [
+            (patterned("11110000"), 2, 0.5),
+            (patterned("11100000"), 8, 0.5),
+            (patterned("11110100"), 2, 0.75),
+            (patterned("11110110"), 2, 0.75),
+            (patterned("1" * 8), 2, 1.0),
+            (patterned("1" * 7 + "0"), 4, 1.0),
+        ]
         check_pairs(submission, cases, "the share of all places that agree must be at least the threshold")
         for marks in ("1" * 45 + "0" * 19, "1" * 44 + "0" * 20, "1110" * 15 + "1111", "1110" * 16):
-            expect.equal(pairs_of(submission.near_duplicates(patterned(marks))), agreeing(patterned(marks), 16, 0.7), why="without arguments: 16 bands, threshold 0.7")
+            expect.equal(
+                pairs_of(submission.near_duplicates(patterned(marks))),
+                agreeing(patterned(marks), 16, 0.7),
+                why="without arguments: 16 bands, threshold 0.7",
+            )
 
     def test_every_pair_once_and_sorted(self, submission):
         """Of several alike documents every pair comes once, i < j, sorted; none and one document give no pair; bands that don't fit raise ValueError."""
         a, b = [1, 2, 3, 4], [5, 6, 7, 8]
-        check_pairs(submission, [([a, b, a, b, a], 2, 0.5), ([a] * 5, 4, 1.0), ([b, a, [1, 2, 9, 9], [9, 9, 7, 8], a], 2, 0.5), ([a], 2, 0.5), ([], 2, 0.5)], "collect pairs in a set, and sort it")
+        check_pairs(
+            submission,
+            [([a, b, a, b, a], 2, 0.5), ([a] * 5, 4, 1.0), ([b, a, [1, 2, 9, 9], [9, 9, 7, 8], a], 2, 0.5), ([a], 2, 0.5), ([], 2, 0.5)],
+            "collect pairs in a set, and sort it",
+        )
         for signatures, bands in (([a, a], 3), ([a, a[:2]], 2), ([a[:3]], 2)):
             expect.raises("ValueError", submission.near_duplicates, signatures, bands)
 
@@ -914,12 +1055,36 @@ def octets(dice):
     return ".".join(str(dice.choice((0, 9, 10, 99, 100, 199, 200, 249, 250, 255, dice.randrange(256)))) for _ in range(4))
 
 
-EMAILS = ("ada@mill.example", "a.b+c@shop.example.org", "Ada_Fox%1@Mill-7.co.uk", "x-y@a.b.cd", "007@mill.example", "555-123-4567@mill.example", "a@1.2.3.example")
+EMAILS = (
+    "ada@mill.example",
+    "a.b+c@shop.example.org",
+    "Ada_Fox%1@Mill-7.co.uk",
+    "x-y@a.b.cd",
+    "007@mill.example",
+    "555-123-4567@mill.example",
+    "a@1.2.3.example",
+)
 STAYS = (
     "2024-05-17", "17.05.2024", "1815-12-10", "10:32", "1,234.50", "version 3.11.2", "1990-1995", "2024", "12 000 000", "978-0-306-40615-8", "a@home", "@mill.example", "ada@", "a@b.c",
     "mill.example", "555-1234", "555-123-456", "555 123 4567", "1555-123-4567", "555-123-45678", "(3-4)", "+1", "C++", "0.5", "a - b", "1-2-3", "#42", "5550-123-4567", "555.123.4567",
 )  # fmt: skip
-NOT_IP = ("256.1.1.1", "1.256.1.1", "1.1.256.1", "10.0.0.256", "1.2.3", "1.2.3.4.5", "01.2.3.4", "1.2.3.04", "999.1.1.1", "1.2.3.4567", "1..2.3.4", "00.1.2.3", "1.2.3.300", "300.1.2.3", "12.1234.5.6")
+NOT_IP = (
+    "256.1.1.1",
+    "1.256.1.1",
+    "1.1.256.1",
+    "10.0.0.256",
+    "1.2.3",
+    "1.2.3.4.5",
+    "01.2.3.4",
+    "1.2.3.04",
+    "999.1.1.1",
+    "1.2.3.4567",
+    "1..2.3.4",
+    "00.1.2.3",
+    "1.2.3.300",
+    "300.1.2.3",
+    "12.1234.5.6",
+)
 
 
 def around(dice, piece):
@@ -954,7 +1119,12 @@ class TestMaskPii(Exercise, id="clean-mask-pii"):
     @core
     def test_masks_the_plain_cases(self, submission, dice):
         """An e-mail address, an internet address, a phone number and a card number, each in a sentence, are masked by their names."""
-        pieces = {"[EMAIL]": "ada@mill.example", "[IP]": f"192.0.2.{dice.randrange(10, 250)}", "[PHONE]": "+44 20 7946 0123", "[CARD]": grouped(dice, number(dice, 16, True))}
+        pieces = {
+            "[EMAIL]": "ada@mill.example",
+            "[IP]": f"192.0.2.{dice.randrange(10, 250)}",
+            "[PHONE]": "+44 20 7946 0123",
+            "[CARD]": grouped(dice, number(dice, 16, True)),
+        }
         one_by_one = [(f"Ask {piece} now", f"Ask {mask} now") for mask, piece in pieces.items()]
         many = ", ".join(list(pieces.values()) * 4), ", ".join(list(pieces) * 4)
         same(submission, "mask_pii", texts([*one_by_one, many]), "put the mask where the piece stood, every time, and leave the rest")
@@ -962,23 +1132,57 @@ class TestMaskPii(Exercise, id="clean-mask-pii"):
     @core
     def test_leaves_other_numbers_alone(self, submission, dice):
         """Dates, prices, times, years and versions stay as they are, and so does a text without numbers."""
-        pieces = [f"{dice.randint(1900, 2030)}-{dice.randint(10, 12)}-{dice.randint(10, 28)}", "17.05.2024", "10:32", "1,234.50", "3.11.2", "1990-1995", "the fox", ""]
+        pieces = [
+            f"{dice.randint(1900, 2030)}-{dice.randint(10, 12)}-{dice.randint(10, 28)}",
+            "17.05.2024",
+            "10:32",
+            "1,234.50",
+            "3.11.2",
+            "1990-1995",
+            "the fox",
+            "",
+        ]
         same(submission, "mask_pii", masked(dice, pieces), "this is no personal data: masking it destroys the text")
 
     def test_luhn(self, submission, dice):
         """luhn_valid doubles every second digit from the right, beginning with the one before the last, at odd and even lengths."""
-        numbers = [number(dice, n, valid) for n in (2, 3, 7, 12, 13, 16, 19) for valid in (True, False)] + ["0", "5", "00", "059", "091", "79927398713"]
-        same(submission, "luhn_valid", [((digits,), luhn(digits)) for digits in numbers], "count from the right; 9 comes off where doubling gives more than 9")
+        numbers = [number(dice, n, valid) for n in (2, 3, 7, 12, 13, 16, 19) for valid in (True, False)] + [
+            "0",
+            "5",
+            "00",
+            "059",
+            "091",
+            "79927398713",
+        ]
+        same(
+            submission,
+            "luhn_valid",
+            [((digits,), luhn(digits)) for digits in numbers],
+            "count from the right; 9 comes off where doubling gives more than 9",
+        )
 
     def test_emails(self, submission, dice):
         """E-mail addresses with dots, signs, digits and sub-domains are masked whole; the full stop behind one stays; without a dot or with one letter at the end it is no address."""
-        cases = masked(dice, EMAILS, "[EMAIL]") + texts([(f"Ask {EMAILS[0]}.", "Ask [EMAIL]."), (f"{EMAILS[2]}. Then", "[EMAIL]. Then"), (f"<{EMAILS[1]}>", "<[EMAIL]>")])
+        cases = masked(dice, EMAILS, "[EMAIL]") + texts(
+            [(f"Ask {EMAILS[0]}.", "Ask [EMAIL]."), (f"{EMAILS[2]}. Then", "[EMAIL]. Then"), (f"<{EMAILS[1]}>", "<[EMAIL]>")]
+        )
         same(submission, "mask_pii", cases, "mask the whole address, and nothing but the address")
-        same(submission, "mask_pii", masked(dice, ("a@home", "@mill.example", "ada@", "a@b.c", "ada @mill.example", "a@b.5", "ada at mill.example")), "this is no address by the docstring's rule")
+        same(
+            submission,
+            "mask_pii",
+            masked(dice, ("a@home", "@mill.example", "ada@", "a@b.c", "ada @mill.example", "a@b.5", "ada at mill.example")),
+            "this is no address by the docstring's rule",
+        )
 
     def test_internet_addresses(self, submission, dice):
         """Four numbers from 0 to 255 are masked, also before a full stop; larger numbers, leading zeros and longer dotted numbers stay."""
-        same(submission, "mask_pii", masked(dice, ["0.0.0.0", "255.255.255.255", "10.20.30.40", *(octets(dice) for _ in range(10))], "[IP]") + texts([("From 192.0.2.7.", "From [IP]."), ("192.0.2.7. Then", "[IP]. Then")]), "each part is 0 to 255")
+        same(
+            submission,
+            "mask_pii",
+            masked(dice, ["0.0.0.0", "255.255.255.255", "10.20.30.40", *(octets(dice) for _ in range(10))], "[IP]")
+            + texts([("From 192.0.2.7.", "From [IP]."), ("192.0.2.7. Then", "[IP]. Then")]),
+            "each part is 0 to 255",
+        )
         same(submission, "mask_pii", masked(dice, NOT_IP), "this is no internet address, nor is a part of it")
 
     def test_phone_numbers(self, submission, dice):
@@ -986,14 +1190,30 @@ class TestMaskPii(Exercise, id="clean-mask-pii"):
         plus = ["+" + grouped(dice, number(dice, n, dice.random() < 0.5), (2, 3, 4, 5)) for n in (8, 9, 11, 13, 14, 15)]
         plain = [f"{dice.randint(100, 999)}-{dice.randint(100, 999)}-{dice.randint(1000, 9999)}" for _ in range(3)]
         same(submission, "mask_pii", masked(dice, plus + plain, "[PHONE]"), "mask the whole run, its plus sign included")
-        short = ["+" + number(dice, n, True) for n in (2, 6, 7, 16, 19)] + ["555 123 4567", "555-123 4567", "555-1234", "555-123-456", "5551234567", "1555-123-4567", "555-123-45678", "555.123.4567"]
+        short = ["+" + number(dice, n, True) for n in (2, 6, 7, 16, 19)] + [
+            "555 123 4567",
+            "555-123 4567",
+            "555-1234",
+            "555-123-456",
+            "5551234567",
+            "1555-123-4567",
+            "555-123-45678",
+            "555.123.4567",
+        ]
         same(submission, "mask_pii", masked(dice, short), "count the digits of the whole run, and mind the shape")
 
     def test_card_numbers(self, submission, dice):
         """13 to 19 digits that pass Luhn's test are a card number, however grouped; 12 or 20 digits, and those that fail the test, stay."""
-        cards = [number(dice, n, True) for n in range(13, 20)] + [grouped(dice, number(dice, n, True), sizes) for n, sizes in ((16, (4,)), (15, (4, 5, 6)), (13, (3, 4)), (19, (1, 4)))]
+        cards = [number(dice, n, True) for n in range(13, 20)] + [
+            grouped(dice, number(dice, n, True), sizes) for n, sizes in ((16, (4,)), (15, (4, 5, 6)), (13, (3, 4)), (19, (1, 4)))
+        ]
         same(submission, "mask_pii", masked(dice, cards, "[CARD]"), "13 to 19 digits that pass Luhn's test, spaces and hyphens left out")
-        other = [number(dice, n, False) for n in (13, 16, 19)] + [grouped(dice, number(dice, 16, False)), number(dice, 12, True), number(dice, 20, True), number(dice, 24, True)]
+        other = [number(dice, n, False) for n in (13, 16, 19)] + [
+            grouped(dice, number(dice, 16, False)),
+            number(dice, 12, True),
+            number(dice, 20, True),
+            number(dice, 24, True),
+        ]
         other += [number(dice, 16, True) + "-" + number(dice, 9, False)]
         same(submission, "mask_pii", masked(dice, other), "the run is taken whole: no part of it is masked")
 
@@ -1072,7 +1292,11 @@ class TestToxicityFilter(Exercise, id="clean-toxicity-audit"):
     @core
     def test_one_group(self, submission, dice):
         """With one group, the threshold is the lowest at which at most max_loss of the harmless documents are removed."""
-        check_audits(submission, [(*sample(dice, 20, "a"), dice.choice([0.1, 0.25, 0.5])) for _ in range(8)], "harmless documents with a score >= threshold are lost, as a share of all harmless ones")
+        check_audits(
+            submission,
+            [(*sample(dice, 20, "a"), dice.choice([0.1, 0.25, 0.5])) for _ in range(8)],
+            "harmless documents with a score >= threshold are lost, as a share of all harmless ones",
+        )
 
     @core
     def test_the_group_that_fares_worst(self, submission, dice):
@@ -1082,7 +1306,11 @@ class TestToxicityFilter(Exercise, id="clean-toxicity-audit"):
             large = [round(dice.uniform(0.05, 0.5), 2) for _ in range(60)]
             small = [round(dice.uniform(0.6, 0.8), 2) for _ in range(4)]
             rude = [round(dice.uniform(0.5, 0.95), 2) for _ in range(20)]
-            rows = [*((s, False, "large") for s in large), *((s, False, "small") for s in small), *((s, True, dice.choice(("large", "small"))) for s in rude)]
+            rows = [
+                *((s, False, "large") for s in large),
+                *((s, False, "small") for s in small),
+                *((s, True, dice.choice(("large", "small"))) for s in rude),
+            ]
             dice.shuffle(rows)
             cases.append(tuple(list(column) for column in zip(*rows, strict=True)))
         check_audits(submission, cases, "ask group by group; the overall loss hides that the small group is removed")
@@ -1112,16 +1340,29 @@ class TestToxicityFilter(Exercise, id="clean-toxicity-audit"):
 
     def test_nothing_may_be_removed(self, submission):
         """If even the highest score costs too much, the threshold is math.inf, which removes nothing; so it is for an empty sample."""
-        cases = [([0.9], [False], ["a"], 0.0), ([0.9, 0.5, 0.9], [False, True, True], ["a", "a", "b"], 0.5), ([1.0, 0.2], [False, False], ["a", "b"], 0.9), ([], [], [], 0.1)]
+        cases = [
+            ([0.9], [False], ["a"], 0.0),
+            ([0.9, 0.5, 0.9], [False, True, True], ["a", "a", "b"], 0.5),
+            ([1.0, 0.2], [False, False], ["a", "b"], 0.9),
+            ([], [], [], 0.1),
+        ]
         check_audits(submission, cases, "infinity is the last threshold to try")
-        check_audits(submission, [([0.9, 0.3, 0.5], [False, True, False], ["a", "b", "b"], 1.0)], "if everything may be lost, the lowest score is the threshold")
+        check_audits(
+            submission,
+            [([0.9, 0.3, 0.5], [False, True, False], ["a", "b", "b"], 1.0)],
+            "if everything may be lost, the lowest score is the threshold",
+        )
 
     def test_scores_of_any_size(self, submission, dice):
         """Scores may be larger than 1 or negative; only their order counts, and the order of the documents does not."""
         scores, toxic, groups = sample(dice, 30)
         odd = [round(20 * score - 8, 3) for score in scores]
         order = dice.sample(range(30), 30)
-        check_audits(submission, [(odd, toxic, groups, 0.25), tuple([list_[at] for at in order] for list_ in (odd, toxic, groups))], "try the scores themselves as thresholds")
+        check_audits(
+            submission,
+            [(odd, toxic, groups, 0.25), tuple([list_[at] for at in order] for list_ in (odd, toxic, groups))],
+            "try the scores themselves as thresholds",
+        )
 
     def test_leaves_its_arguments_alone(self, submission, dice):
         """The lists are the same after the call as before."""

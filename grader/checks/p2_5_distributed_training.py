@@ -139,6 +139,7 @@ class TestDdpStep(Exercise, id="distributed-ddp-step"):
             expect.close(got["unused"], torch.ones(2), why="its .grad is None, and so there is nothing to subtract")
             expect.close(got["frozen"], torch.arange(4.0), why="requires_grad is False: leave it")
 
+    @core
     def test_a_rank_reads_its_own_rows(self, submission, rng):
         """Each replica is called with the rows of its own rank only."""
         weight, batches = rows_for(rng, (2, 3, 1))
@@ -324,6 +325,15 @@ def some_steps(zero_step, params, gradients, states, lr):
     return seen, states, params, gradients
 
 
+def from_scratch(shard_optimizer_state, zero_step, params, gradients, lr):
+    """The parameters after each step with states made on the learner's side."""
+    states, seen = shard_optimizer_state(len(params), len(gradients[0])), []
+    for of_ranks in gradients:
+        params = zero_step(params, of_ranks, states, lr)
+        seen.append(params.clone())
+    return seen
+
+
 def overwritten(zero_step, params, gradients, states):
     """The parameters after the result was written to (runs on the learner's side)."""
     zero_step(params, gradients, states, 0.1).fill_(-7.0)
@@ -434,7 +444,7 @@ class TestOptimizerShards(Exercise, id="distributed-optimizer-shards"):
     def test_both_together(self, submission, rng):
         """Steps with the states that shard_optimizer_state has made are those of one Adam."""
         params, gradients = training(rng, 7, 3, 2)
-        seen, *_ = submission.run(some_steps, submission.zero_step, params, gradients, submission.shard_optimizer_state(7, 3), 0.2)
+        seen = submission.run(from_scratch, submission.shard_optimizer_state, submission.zero_step, params, gradients, 0.2)
         expect.close(seen, whole_adam(params, gradients, 0.2)[0], why="Adam begins with zeros and at step 0")
 
     def test_one_rank(self, submission, rng):
@@ -589,6 +599,12 @@ class TestShuffleBuffer(Exercise, id="distributed-shuffle-buffer"):
                 got = sum(counts[quarter * size // 4 : (quarter + 1) * size // 4])
                 near(got, 2000, 1 / 4, f"the first item came from quarter {quarter} of a buffer of {size}", "each place has the same chance")
 
+    def test_an_item_may_stay_long(self, submission, dice):
+        """An item stays in the buffer until it is drawn: the first one is still there after `size` draws about once in three times."""
+        got = submission.run(shuffled, submission.shuffle_buffer, list(range(20)), 5, [dice.randrange(1 << 30) for _ in range(600)])
+        late = sum(order.index(0) >= 5 for order in got)
+        near(late, 600, 0.8**5, "item 0 was not among the first 5 that came out", "a new item takes the place of the one that left; the others stay")
+
     def test_a_stream_may_be_endless(self, submission):
         """The first items come out long before the stream has ended."""
         got = submission.run(reads_of_buffer, submission.shuffle_buffer, 20_000, 8, 10)
@@ -712,6 +728,11 @@ class TestShardStream(Exercise, id="distributed-shard-stream"):
     def test_items_can_be_anything(self, submission):
         """None, 0 and equal items are dealt like all others."""
         self.deal(submission, [([None, 0, None, 0, 5, 5, None], 2), ([0, False, "", None, 1, 1], 3)], "count places, do not look at the items")
+
+    def test_a_stream_may_be_endless(self, submission):
+        """The first items come out long before the stream has ended."""
+        got = submission.run(one_after_another, submission.shard_stream, 20_000, 1, 3)
+        expect.true(len(got) == 50 and got[-1][1] < 10_000, "the whole stream was read before the first items came out", got=got, why="yield while you read")
 
     @pytest.mark.parametrize("rank", [0, 2, 4], ids=["first rank", "a rank between", "last rank"])
     def test_reads_no_further_than_needed(self, submission, rank):

@@ -298,6 +298,7 @@ class TestPlanParallelism(Exercise, id="infra-plan-parallelism"):
         cases += [({**model, **change}, {**cluster, "memory": size}) for size in (20.0, 10.0, 6.0)
                   for change in ({"recompute": "none"}, {"recompute": "full"}, {"layers": 7}, {"heads": 2}, {"batch": 4}, {"sequence": 20_000})]  # fmt: skip
         cases += [(model, {**cluster, "gpus_per_machine": size, "memory": gb}) for size in (1, 2, 6) for gb in (12.0, 7.0)] + [(model, {**cluster, "reserve": 0.6, "memory": 25.0})]
+        cases += [({**model, "layers": 3}, {**cluster, "gpus_per_machine": 1, "gpus": 24, "memory": gb}) for gb in (30.0, 20.0, 16.0, 13.0)]
         kept = [submission.keep(dict(part)) for part in self.BASE]
         submission.plan_parallelism(*kept)
         return [*submission.each("plan_parallelism", cases), *map(submission.value, kept)]
@@ -378,7 +379,7 @@ class TestCheckpointInterval(Exercise, id="infra-checkpoint-interval"):
 
     def probe(self, submission):
         """One machine and many, with and without restarts; jobs that never end; what makes no job."""
-        cases = [(1000.0, 0.05), (1000.0, 0.05, 100), (1000.0, 0.05, 100, 0.5), (50.0, 2.0, 2, 1.0), (7.0, 0.1, 3, 0.01), (10.0, 0.1, 8, 2.0), (1.0, 0.6), (1.0, 0.5), (1000.0, 0.05, 1, 900.0)]
+        cases = [(1000.0, 0.05), (1000.0, 0.05, 100), (1000.0, 0.05, 100, 0.5), (50.0, 2.0, 2, 1.0), (7.0, 0.1, 3, 0.01), (10.0, 0.1, 8, 2.0), (1.0, 0.6), (1.0, 0.5), (1000.0, 0.05, 1, 900.0), (1.0, 4.0)]
         return list(submission.each("checkpoint_interval", [*cases, (0.0, 1.0), (10.0, 0.0), (10.0, 1.0, 0)]))
 
     @core
@@ -472,9 +473,9 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
         plain = {**OFFER, "name": "plain", "dollars": 40.0, "memory": 141, "region": "eu"}
         changes = [{"interruptions": 0.002}, {"interruptions": 0.04}, {"interruptions": 0.09, "dollars": 8.0}, {"gpus": 5}, {"gpus": 48, "dollars": 150.0}, {"memory": 24}, {"memory": 40},
                    {"region": "asia"}, {"machines": 3}, {"machines": 4}, {"tflops": 200.0}, {"egress": 0.5}, {"dollars": 40.0}, {"dollars": 0.0}, {"interruptions": 3.0, "dollars": 1.0}]  # fmt: skip
-        jobs = [JOB, {**JOB, "regions": ["eu", "us"], "gigabytes_out": 500, "deadline": 175.0}, {**JOB, "regions": [], "deadline": 50.0}, {**JOB, "gpus": 33, "deadline": 300.0, "restart": 1.0}]
+        jobs = [JOB, {**JOB, "regions": ["eu", "us"], "gigabytes_out": 500, "deadline": 175.0}, {**JOB, "regions": []}, {**JOB, "deadline": 50.0}, {**JOB, "gpus": 33, "deadline": 300.0, "restart": 1.0}]
         cases = [(offers, job) for change in changes for job in jobs for offers in ([plain, {**OFFER, **change}], [{**OFFER, **change}, plain])]
-        kept = submission.keep([dict(OFFER), dict(plain)])
+        kept = submission.keep([dict(OFFER), dict(plain), {**OFFER, "dollars": 20.0}])
         submission.cheapest_cloud(kept, JOB)
         return [*submission.each("cheapest_cloud", cases), submission.cheapest_cloud([], JOB), submission.value(kept)]
 
@@ -535,7 +536,7 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
 
     def test_leaves_its_arguments_alone(self, submission):
         """Offers and job are the same after the call as before."""
-        offers, job = [{**OFFER, "interruptions": 0.01}, OFFER], {**JOB, "regions": ["us"]}
+        offers, job = [{**OFFER, "interruptions": 0.01}, {**OFFER, "dollars": 40.0}, {**OFFER, "dollars": 20.0}], {**JOB, "regions": ["us"]}
         kept = submission.keep([offers, job])
         submission.run(choose_from, submission.cheapest_cloud, kept)
         expect.equal(submission.value(kept), [offers, job], why="they belong to the caller")

@@ -61,7 +61,11 @@ class TestHiddenNormaliseUnicode(Exercise, id="clean-normalise-unicode", hidden=
         got = submission.normalise_unicode("|".join(letters)).split("|")
         want = "|".join(self.by_category(letter) for letter in letters).split("|")
         wrong = [f"U+{ord(letter):04X}" for letter, x, y in zip(letters, got, want, strict=False) if x != y]
-        expect.true(len(got) == len(want) and not wrong, f"these characters are treated wrongly: {', '.join(wrong[:5])}", why="go by unicodedata.category, and by INVISIBLE")
+        expect.true(
+            len(got) == len(want) and not wrong,
+            f"these characters are treated wrongly: {', '.join(wrong[:5])}",
+            why="go by unicodedata.category, and by INVISIBLE",
+        )
 
     def by_category(self, letter):
         if letter in "\u00ad\u200b\u2060\ufeff" or (unicodedata.category(letter) == "Cc" and letter not in "\n\t\r"):
@@ -190,10 +194,17 @@ class TestHiddenMinhash(Exercise, id="dedup-minhash", hidden=True):
         """The first half of a text shares half of its shingles with the whole: the estimate says so."""
         words = [word(dice, 4, 7) for _ in range(60)]
         whole, half = " ".join(words), " ".join(words[:31])
-        signed = [is_signature(got, 400) for got in submission.each("minhash_signature", [(text, 400, 9) for text in (whole, half, whole + " " + whole)])]
+        signed = [
+            is_signature(got, 400) for got in submission.each("minhash_signature", [(text, 400, 9) for text in (whole, half, whole + " " + whole)])
+        ]
         for other, text in ((signed[1], half), (signed[2], whole + " " + whole)):
             J = jaccard(whole, text)
-            expect.true(abs(share(signed[0], other) - J) < 6.2 * math.sqrt(J * (1 - J) / 400), f"the Jaccard similarity is {J:.2f}", got=share(signed[0], other), why="a shingle counts once, however often it comes")
+            expect.true(
+                abs(share(signed[0], other) - J) < 6.2 * math.sqrt(J * (1 - J) / 400),
+                f"the Jaccard similarity is {J:.2f}",
+                got=share(signed[0], other),
+                why="a shingle counts once, however often it comes",
+            )
 
     def test_many_signatures(self, submission, dice):
         """Of two hundred signatures the planted pairs are found, in a moment."""
@@ -205,7 +216,10 @@ class TestHiddenMinhash(Exercise, id="dedup-minhash", hidden=True):
         some = [signatures[at] for at in touched]
         expect.equal(pairs_of(submission.near_duplicates(some, 4, 0.5)), agreeing(some, 4, 0.5))
         got = pairs_of(submission.near_duplicates(signatures, 4, 0.5))
-        expect.true(all(share(signatures[i], signatures[j]) >= 0.5 for i, j in got) and len(got) == len(set(got)), "a pair does not reach the threshold, or comes twice")
+        expect.true(
+            all(share(signatures[i], signatures[j]) >= 0.5 for i, j in got) and len(got) == len(set(got)),
+            "a pair does not reach the threshold, or comes twice",
+        )
         expect.true(len(got) >= 15, "most of the planted pairs must be found", got=got)
 
 
@@ -238,9 +252,17 @@ class TestHiddenToxicityFilter(Exercise, id="clean-toxicity-audit", hidden=True)
         results = list(submission.each("toxicity_filter", [(*lists, limit) for limit in limits]))
         thresholds = [float(result[0]) for result in results]
         expect.true(thresholds == sorted(thresholds, reverse=True), "a looser limit gave a higher threshold", got=thresholds)
-        expect.true(all(max(losses.values()) <= limit for (_, losses), limit in zip(results, limits, strict=True)), "a group loses more than it may", got=results)
+        expect.true(
+            all(max(losses.values()) <= limit for (_, losses), limit in zip(results, limits, strict=True)),
+            "a group loses more than it may",
+            got=results,
+        )
         expect.close(thresholds, [audited(*lists, limit)[0] for limit in limits])
 
     def test_names_of_groups(self, submission):
         """Groups may have any names, and one document may be a group."""
-        check_audits(submission, [([0.4, 0.6, 0.5], [False, False, True], ["", "Scots", "a b"], 0.1), ([0.4], [True], ["x"], 0.1)], "every group that occurs is in the result")
+        check_audits(
+            submission,
+            [([0.4, 0.6, 0.5], [False, False, True], ["", "Scots", "a b"], 0.1), ([0.4], [True], ["x"], 0.1)],
+            "every group that occurs is in the result",
+        )
