@@ -20,14 +20,18 @@ def speed_ladder(measured: Mapping[str, float], chips: Sequence[Accelerator]) ->
     with style():
         figure, axes = canvas("One chip: what it can multiply", "FLOP/s (logarithmic)", "", height=0.9 + 0.3 * len(rows))
         drawn = axes.barh(range(len(rows)), [speed for _, speed, _ in rows], color=[colour for *_, colour in rows])
-        axes.bar_label(drawn, [f"{speed / 1e12:,.3g} TFLOP/s" for _, speed, _ in rows], padding=3, fontsize=9)
+        axes.bar_label(drawn, [f"{_short(speed / 1e12)} TFLOP/s" for _, speed, _ in rows], padding=3, fontsize=9)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axes.set_xscale("log")
         axes.set_xlim(right=rows[-1][1] * 15)
         axes.grid(axis="y", visible=False)
         axes.legend(handles=[_patch(ORANGE, "measured here"), _patch(BLUE, "peak, as the maker states it")], loc="lower right")
-        told = ", ".join(f"{name} {speed / 1e12:,.3g}" for name, speed, _ in rows)
+        told = ", ".join(f"{name} {_short(speed / 1e12)}" for name, speed, _ in rows)
         return show(figure, f"Bar chart on a logarithmic scale, in TFLOP/s: {told}. Orange bars were measured on this machine.")
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _patch(colour: str, label: str) -> object:

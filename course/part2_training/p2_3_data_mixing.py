@@ -141,7 +141,7 @@ def mixture_weights(sizes: Mapping[str, int], temperature: float = 1.0, limit: i
         power of 1 / temperature. So temperature 1 is in proportion, math.inf is in equal parts, and close to 0 the
         largest source takes all (equally large ones share it).
     A source without documents has share 0.0 at every temperature.
-    Sizes reach 10 ** 15 and temperatures 0.001, and nothing may overflow.
+    Sizes reach 10 ** 15 and temperatures 0.001, and nothing may overflow. Leave `sizes` as it came.
     Raises: ValueError if the temperature or the limit is not above 0, a size is negative, or all are 0 (this test is given).
 
     >>> mixture_weights({"web": 900, "books": 100, "lost": 0}, temperature=2.0)

@@ -57,7 +57,7 @@ for chip in ACCELERATORS.values():
 # %% demo
 from handbook import plots
 
-sizes = [8, 16, 32, 64, 128, 256, 512, 1024]
+sizes = [8, 16, 32, 64, 128, 256, 512]
 speeds = {"fp32": [matmul_speed(n) / 1e9 for n in sizes], "bf16": [matmul_speed(n, torch.bfloat16) / 1e9 for n in sizes]}
 plots.lines(sizes, speeds, title="Large products use the processor, small ones do not", xlabel="n, for a product of n × n matrices", ylabel="GFLOP/s", logx=True)
 
@@ -156,14 +156,11 @@ from handbook.compute_tables import SHAPES
 from handbook.plots_infrastructure import memory_bars
 
 memory_of = yours_or_ours("training_memory", globals(), exercise="infra-training-memory")
-llama_7b = SHAPES["Llama 2 7B"]
-bills = {
-    "as it comes": memory_of(llama_7b, 1),
-    "selective recomputation": memory_of(llama_7b, 1, recompute="selective"),
-    "and ZeRO-1 over 8 GPUs": memory_of(llama_7b, 1, zero=1, ranks=8, recompute="selective"),
-    "the same, 4 sequences": memory_of(llama_7b, 4, zero=1, ranks=8, recompute="selective"),
-    "4 in 4 micro-batches": memory_of(llama_7b, 4, 4, zero=1, ranks=8, recompute="selective"),
-}
+llama_7b, sharded = SHAPES["Llama 2 7B"], {"zero": 1, "ranks": 8, "recompute": "selective"}
+bills = {"as it comes": memory_of(llama_7b, 1), "selective recomputation": memory_of(llama_7b, 1, recompute="selective")}
+bills["and ZeRO-1 over 8 GPUs"] = memory_of(llama_7b, 1, **sharded)
+bills["the same, 4 sequences"] = memory_of(llama_7b, 4, **sharded)
+bills["4 in 4 micro-batches"] = memory_of(llama_7b, 4, 4, **sharded)
 memory_bars(bills, 80, "an 80 GB GPU")
 
 # %% [markdown]
@@ -267,7 +264,7 @@ seconds = step_seconds(small, ids)
 print(f"{counted / 1e9:.2f} GFLOPs in {1000 * seconds:.0f} ms: {counted / seconds / 1e9:.0f} GFLOP/s, {100 * counted / seconds / here['this machine, one core, fp32']:.0f} % of the fastest product")
 
 # %% [markdown]
-# The rest goes to small products, to everything that is not a product, and to the optimizer. On a cluster, waiting for messages comes on top, and 40 % is a usual result for a well-tuned run.
+# The rest goes to small products, to everything that is not a product, and to the optimizer. On a cluster, waiting for messages comes on top, and you will see that 40 % is a good result for a large run.
 #
 # A second share lies between the plan and the clock. *Goodput* is the share of the time in which the run makes progress: not while it saves, restarts, or does again what a failure destroyed. You will calculate it below.
 #
@@ -527,7 +524,7 @@ formula = [cost / tau + (tau / 2 + restart) / mtbf_cluster for tau in intervals]
 interval_curve(intervals, simulated, formula, best)
 
 # %% [markdown]
-# The rule hits the bottom of the valley, and the valley is flat: half or twice the interval costs little. Far to the right the formula promises too much or too little, for it assumes that failures are rare within an interval.
+# The rule hits the bottom of the valley, and the valley is flat: half or twice the interval costs little. Towards both ends the formula is too gloomy: it counts the cost of saving by the hour of work, and it takes failures to be rare within an interval.
 # Daly (2006) corrects this; with an MTBF of 24 hours and checkpoints of 5 minutes he gets 117 minutes instead of Young's 120.
 #
 # What shrinks the loss itself? Cheaper checkpoints: each rank saves its own shard, first to memory nearby, while the training goes on. And faster restarts: here they are a third of the loss.
@@ -653,13 +650,13 @@ for gpus in (32, 64, 256):
 on_demand, spot = (next(offer for offer in OFFERS if offer["name"] == f"cloud C, H100, {kind}") for kind in ("on demand", "spot"))
 counts = [1, 2, 4, 8, 16, 32, 64]
 price = {
-    kind: [found["dollars"] if (found := cheapest([offer], {**job, "gpus": 8 * count, "deadline": 1e9})) else float("nan") for count in counts]
-    for kind, offer in (("on demand, $60 an hour", on_demand), ("spot, $18 an hour, interrupted every 12.5 hours", spot))
+    f"{kind}, ${offer['dollars']:.0f}": [found["dollars"] for count in counts if (found := cheapest([offer], {**job, "gpus": 8 * count, "deadline": 1e9}))]
+    for kind, offer in (("on demand", on_demand), ("spot", spot))
 }
 plots.lines(counts, price, title="The same job on more and more machines of cloud C", xlabel="machines", ylabel="price of the job ($)", logx=True)
 
 # %% [markdown]
-# On demand, the price of the job hardly depends on the number of machines: twice as many for half the time. On spot it rises: the more machines, the more often one is taken, and each time all of them wait.
+# On demand, the price of the job does not depend on the number of machines: twice as many for half the time. On spot, where each of these machines is taken every 12.5 hours, it rises: the more machines, the more often one is taken, and each time all of them wait.
 # The line ends where so many interruptions come that nothing is left of the time: the job would never end.
 #
 # So spot suits small jobs, and jobs that can go on with fewer machines when one is taken. The number that decides is the time from an interruption to work.
@@ -686,7 +683,7 @@ for gpus in clusters:
 plots.lines(clusters, days, title="Llama 2 70B again, on more and more GPUs", xlabel="GPUs", ylabel="days", logx=True, logy=True)
 
 # %% [markdown]
-# Up to some thousand GPUs the lines lie close together. Then two walls come. Failures take a larger share, as every machine adds its own. And at 8,192 GPUs each copy of the model has a single sequence of the batch left to read: more GPUs can only split the model further, and they wait in the bubble. The last two doublings buy nothing.
+# Up to some thousand GPUs the lines lie close together. Then two walls come. Failures take a larger share, as every machine adds its own. And at 8,192 GPUs each copy of the model has a single sequence of the batch left to read: more GPUs can only split the model further, and they wait in the bubble. The last two doublings even make the run longer.
 #
 # That is what *scaling up* is about. Not adding GPUs, but moving the next wall: larger batches as far as they still help training, faster links, cheaper checkpoints, fewer restarts.
 # And small before large: measure MFU on one GPU, then on one machine, then on four, before you rent a thousand. A loss of MFU that you see on one machine is there on all of them.
@@ -709,7 +706,7 @@ for name, gpus in (("Llama 2 7B", 64), ("Llama 2 70B", 512)):
     print(f"   save every {60 * interval:.0f} minutes, {100 * lost:.1f} % lost · {bill['gpu_hours']:,.0f} GPU-hours, {bill['days']:.0f} days, ${bill['dollars']:,.0f}\n")
 
 # %% [markdown]
-# Ten times the parameters on as much text: ten times the bill. On the 20 tokens a parameter of lesson 4, it would be a hundred times, for the text grows too. And this is one run that works at once, without people, data, storage and tests.
+# Ten times the parameters on as much text: about ten times the bill. On the 20 tokens a parameter of lesson 4, it would be a hundred times, for the text grows too. And this is one run that works at once, without people, data, storage and tests.
 #
 # It is also why you will most often start from a model that somebody else has paid for. Part 3 is about that.
 #
@@ -719,7 +716,7 @@ for name, gpus in (("Llama 2 7B", 64), ("Llama 2 70B", 512)):
 #
 # - Memory: 16 bytes a parameter, which ZeRO divides, and activations for the micro-batch in flight, which recomputation shrinks.
 # - Work: 6 FLOPs a parameter and token, and $12\,L\,T\,C$ a token for the attention scores.
-# - Time: FLOPs by peak × utilisation × goodput. The peak is that of the number format you use, without sparsity. A usual utilisation is 40 %, and one number predicted six of seven published bills within a factor of 1.5.
+# - Time: FLOPs by peak × utilisation × goodput. The peak is that of the number format you use, without sparsity. A utilisation of 40 % is a good result, and this one number predicted six of seven published bills within a factor of 1.5.
 # - Split no further than memory asks for: tensor inside a machine, then pipeline, the rest data parallel.
 # - Save every $\sqrt{2 \cdot \text{cost} \cdot \text{MTBF}}$, with the MTBF of the whole job. The valley is flat.
 # - Compare the price of the finished job, not of the hour.

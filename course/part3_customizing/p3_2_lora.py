@@ -233,6 +233,8 @@ def trainable_fraction(model: nn.Module) -> float:
     >>> model = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 1).requires_grad_(False))
     >>> trainable_fraction(model)  # 10 of 13 numbers
     0.7692307692307693
+
+    Source: Hu et al. 2021, arXiv:2106.09685, who compare ways of tuning by their number of trainable parameters.
     """
     ### BEGIN SOLUTION
     total = sum(p.numel() for p in model.parameters())
@@ -270,23 +272,20 @@ print(f"{sum(map(torch.Tensor.numel, start.values())):,} trainable numbers, {sha
 # Twenty-four steps with four cards each: 96 notes. Only the tokens of the card and the end of the text are scored, as in lesson 3.1.
 
 # %% demo
+from handbook.plots_adapters import loss_curves
+
 cards = notes(96, seed=1)
 losses = train(tuned, cards, steps=24, lr=6e-3)
-plots.lines(list(range(1, 25)), {"your layer": losses}, title="Twenty-four steps with LoRA", xlabel="step", ylabel="loss (nats a token)")
+loss_curves({"your layer": losses}, title="Twenty-four steps with LoRA")
 
 # %% [markdown]
 # **Predict before you run.** The 20 notes of `seen` have the sentence patterns of the training; the 20 of `new` have other patterns and other names. How many of each become exactly the right card?
 
 # %% demo
-from handbook.job_cards import scores
+from handbook.plots_adapters import before_and_after
 
 after = answers(tuned, seen + new)
-rows = {"format, seen patterns": ("format", slice(0, 20)), "exact, seen patterns": ("exact", slice(0, 20))}
-rows |= {"format, new patterns": ("format", slice(20, 40)), "exact, new patterns": ("exact", slice(20, 40))}
-table = {
-    when: [scores(said[part], (seen + new)[part])[kind] for kind, part in rows.values()] for when, said in {"before": before, "after": after}.items()
-}
-plots.bars(list(rows), table, title="Job cards before and after 24 steps", xlabel="share of 20 notes", ylabel="")
+before_and_after(before, after, seen, new)
 
 # %% demo
 print(f"{'before':38} {'after':40} card")
@@ -301,24 +300,9 @@ for job, old, said in list(zip(seen + new, before, after, strict=True))[14:26]:
 # Where has the adapter written? The change that each layer got, compared with its weight:
 
 # %% demo
-import torch
+from handbook.plots_adapters import change_map
 
-layers = sorted({int(name.split(".")[2]) for name in names})
-kinds = [name.split(".")[-1] for name in names[:7]]
-change = torch.zeros(len(layers), len(kinds))
-for name in names:
-    module = tuned.model.get_submodule(name)
-    row, column = layers.index(int(name.split(".")[2])), kinds.index(name.split(".")[-1])
-    change[row, column] = 100 * (16 / 8) * (module.B @ module.A).norm() / module.base.weight.norm()
-plots.heatmap(
-    change.detach(),
-    kinds,
-    [str(n) for n in layers],
-    title="Size of the change, in percent of the weight",
-    xlabel="matrix",
-    ylabel="layer",
-    value="‖α/r · BA‖ / ‖W‖ (%)",
-)
+change_map(tuned.model, names, scale=16 / 8)
 
 # %% [markdown]
 # Every matrix has moved, and none by more than a tenth of its size. In this run the queries and the gates moved more than the values.
@@ -357,8 +341,12 @@ def lora_state_dict(model: nn.Module) -> dict[str, Tensor]:
         "layers.3.q_proj.A", or "B" alone; "layers.3.q_proj.base.weight" and "head.NA" are none. It does not matter whether they can be trained now.
     The copies are plain tensors that require no gradient, of the same dtype.
 
+    Shapes: each copy has the shape of its parameter, (r, I) for an A and (O, r) for a B.
+
     >>> lora_state_dict(nn.Linear(2, 2))
     {}
+
+    Source: adapters that are stored and swapped apart from their model, as in Hu et al. 2021, arXiv:2106.09685.
     """
     ### BEGIN SOLUTION
     return {name: p.detach().clone() for name, p in model.named_parameters() if name.split(".")[-1] in ("A", "B")}
@@ -372,6 +360,9 @@ def load_lora_state_dict(model: nn.Module, state: dict[str, Tensor]) -> None:
         their dtype and whether they can be trained. model and state share no memory afterwards. state stays as it came.
     Raises: ValueError if the names in state are not exactly those that lora_state_dict(model) has, one missing or one too many,
         or if the shape of one differs. Then nothing has been changed.
+    Shapes: each tensor in state has that of the parameter of its name, whatever it is.
+
+    Source: as above; the strictness is that of PyTorch's load_state_dict with strict=True.
     """
     ### BEGIN SOLUTION
     own = {name: p for name, p in model.named_parameters() if name.split(".")[-1] in ("A", "B")}
@@ -401,15 +392,18 @@ from pathlib import Path
 import torch
 
 save = yours_or_ours("lora_state_dict", globals(), exercise="lora-save-load")
-load = yours_or_ours("load_lora_state_dict", globals(), exercise="lora-save-load")
 trained = save(tuned.model)
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "job-cards.pt"
     torch.save(trained, file)
-    fresh = lm.copy()
-    inject(fresh.model, names, r=8, alpha=16, layer=Layer)
-    load(fresh.model, torch.load(file, weights_only=True))
     print(f"the adapter's file: {file.stat().st_size / 1e6:.1f} MB;  the model in memory: {4 * lm.parameters / 1e6:.0f} MB")
+    from_file = torch.load(file, weights_only=True)
+
+# %% demo
+load = yours_or_ours("load_lora_state_dict", globals(), exercise="lora-save-load")
+fresh = lm.copy()
+inject(fresh.model, names, r=8, alpha=16, layer=Layer)
+load(fresh.model, from_file)
 print("the same cards:", answers(fresh, new[:3]) == answers(tuned, new[:3]))
 
 # %% [markdown]
@@ -421,6 +415,7 @@ print("the same cards:", answers(fresh, new[:3]) == answers(tuned, new[:3]))
 
 # %% demo
 from handbook.adapter_lab import loss_on
+from handbook.plots_adapters import volume_curves
 
 english = "The old library stood at the end of the street. Every morning the keeper opened the door, lit the lamps and waited for the first reader of the day."
 volumes, on_cards, on_english = [0.0, 0.5, 1.0, 1.5, 2.0], [], []
@@ -428,14 +423,7 @@ for volume in volumes:
     load(fresh.model, {name: weight * volume if name.endswith("B") else weight for name, weight in trained.items()})
     on_cards.append(loss_on(fresh, new[:10]))
     on_english.append(fresh.loss(english))
-plots.lines(
-    volumes,
-    {"job cards, new patterns": on_cards, "plain English": on_english},
-    title="Turning the adapter up",
-    xlabel="volume (1 = as trained)",
-    ylabel="loss (nats a token)",
-    markers=True,
-)
+volume_curves(volumes, on_cards, on_english)
 
 # %% [markdown]
 # The cards improve fast and are best near the volume that was trained. Plain English hardly changes up to there, and pays beyond: turned up too far, the adapter makes the model forget, although no weight of it was touched.
@@ -496,21 +484,14 @@ def merge_lora(base: nn.Linear, A: Tensor, B: Tensor, alpha: float) -> nn.Linear
 # **In the real model.** Fold all adapters in. What remains is a plain SmolLM2 without any trace of LoRA.
 
 # %% demo
-import torch
-
 merge = yours_or_ours("merge_lora", globals(), exercise="lora-merge")
 plain = lm.copy()
 for name in names:
     module, (parent, _, last) = tuned.model.get_submodule(name), name.rpartition(".")
     setattr(plain.model.get_submodule(parent), last, merge(module.base, module.A, module.B, alpha=16))
-prompt = new[0].prompt
 print("parameters:", f"{plain.parameters:,}", "as before:", plain.parameters == lm.parameters)
-print(
-    "largest difference of a score:",
-    f"{float((plain.logits(prompt) - tuned.logits(prompt)).abs().max()):.1e}",
-    "of scores up to",
-    f"{float(tuned.logits(prompt).abs().max()):.0f}",
-)
+one, other = plain.logits(new[0].prompt), tuned.logits(new[0].prompt)
+print(f"largest difference of a score: {(one - other).abs().max().item():.1e}, of scores up to {other.abs().max().item():.0f}")
 print("the same cards:", answers(plain, new[:3]) == answers(tuned, new[:3]))
 
 # %% [markdown]
@@ -524,20 +505,15 @@ print("the same cards:", answers(plain, new[:3]) == answers(tuned, new[:3]))
 # %% demo
 del plain, fresh  # half a gigabyte each
 try:
-    from peft import LoraConfig
-except ImportError:
-    print("The peft library is not installed here, so this comparison is left out.")
-else:
     from handbook.adapter_lab import peft_twin
+    from peft import LoraConfig
 
     config = LoraConfig(r=8, lora_alpha=16, target_modules=names, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
-    twin = peft_twin(lm, config, start)
-    theirs = train(twin, cards, steps=24, stop=6, lr=6e-3)
-    print(f"peft trains {share(twin.model):.2%} of all parameters")
-    print(
-        "step  yours   peft\n" + "\n".join(f"{n:4}  {mine:.4f}  {other:.4f}" for n, (mine, other) in enumerate(zip(losses, theirs, strict=False), 1))
-    )
-    del twin
+    theirs = train(peft_twin(lm, config, start), cards, steps=24, stop=6, lr=6e-3)
+    for step, (mine, other) in enumerate(zip(losses, theirs, strict=False), start=1):
+        print(f"step {step}   yours {mine:.4f}   peft {other:.4f}")
+except ImportError:
+    print("The peft library is not installed here, so this comparison is left out.")
 
 # %% [markdown]
 # The losses agree, but for rounding. Your layer is not a toy version of the real thing: it is the real thing, without the options.
@@ -549,21 +525,14 @@ else:
 
 # %% demo
 from handbook.nf4 import nf4_levels, quantize
+from handbook.plots_adapters import block_histogram
 
 weight = lm.model.model.layers[22].mlp.up_proj.weight
 packed, absmax = quantize(weight)
+small_size = packed.numel() + 4 * absmax.numel()
 print("levels", [round(level, 2) for level in nf4_levels().tolist()])
-print(
-    f"{4 * weight.numel():,} bytes become {packed.numel():,} + {4 * absmax.numel():,} for the scales: {8 * (packed.numel() + 4 * absmax.numel()) / weight.numel():.1f} bits a weight"
-)
-scaled = weight.detach().unfold(1, 64, 64) / absmax.unsqueeze(-1)  # every block divided by its scale
-plots.histogram(
-    {"weights of layer 22, divided by their block's scale": scaled.flatten()[:100_000]},
-    title="Most weights are small, so most levels are",
-    xlabel="weight / largest of its block",
-    ylabel="number of weights",
-    bins=60,
-)
+print(f"{4 * weight.numel():,} bytes become {small_size:,} with the scales: {8 * small_size / weight.numel():.1f} bits a weight")
+block_histogram(weight, absmax)
 
 # %% [markdown]
 # The levels of QLoRA follow this shape: they are close together near zero, where most weights are, and far apart at the ends. (The two spikes are the largest weight of each block, which is ±1 by definition.)
@@ -629,14 +598,7 @@ small = lm.copy()
 inject(small.model, names, r=8, alpha=16, layer=partial(FourBitLoRA, forward_rule=rule))
 load(small.model, start)  # the same beginning as your first run
 four_bits = train(small, cards, steps=24, stop=6, lr=6e-3)
-plots.lines(
-    list(range(1, 7)),
-    {"base in 32 bits": losses[:6], "base in 4 bits": four_bits},
-    title="The adapter learns over a 4-bit base",
-    xlabel="step",
-    ylabel="loss (nats a token)",
-    markers=True,
-)
+loss_curves({"base in 32 bits": losses, "base in 4 bits": four_bits}, title="The adapter learns over a 4-bit base")
 
 # %% [markdown]
 # The curves nearly coincide. The gradient passes through the rounded weights on its way to $A$ and $B$, and they learn to live with the rounding.

@@ -63,7 +63,7 @@ def all_replaced(text, synonyms, keep=()):
     return "".join(parts)
 
 
-ONE = {"old": ["aged"], "aged": ["ripe"], "house": ["iPad"], "quick": ["very fast"], "été": ["saison"], "s": ["is"]}
+ONE = {"old": ["aged"], "aged": ["ripe"], "house": ["iPad"], "quick": ["very fast"], "été": ["saison"], "s": ["is"], "c": ["sea"]}
 PIECES = ("old", "Old", "OLD", "gold", "older", "aged", "house", "House", "quick", "Été", "old-time", "it's", "(old)", "old2", "2old", "_old_", "  ", "\n", "tea.", "Old?")
 
 
@@ -73,15 +73,17 @@ class TestAugment(Exercise, id="mix-augment"):
     def probe(self, submission):
         """Every rule by itself, at p = 1 and 0; the sources of chance; counts over long texts."""
         cases = [(" ".join(PIECES), 1, {"synonyms": ONE, "p": 1.0}), ("Old old", 1, {"synonyms": ONE, "p": 0.0}), ("", 1, {}), ("The Old Mill, old.", 2, {"p": 1, "synonyms": ONE})]
-        keeps = (["Old Mill"], ["old mill"], ["C++ old", "Dr. Old"], ["Old Mill", "Mill Old"], ["old"])
+        keeps = (["Old Mill"], ["old mill"], ["C++ old", "Dr. Old"], ["Old Mill", "Mill Old"], ["old"], ["C++"])
         text = "Old Mill Old, old mill. Dr. Old; Drs Old, C++ old old Older Old Millstone bold old"
         cases += [(text, 3, {"synonyms": ONE, "keep": keep, "p": 1.0}) for keep in keeps]
         (long,) = submission.run(augmented, submission.augment, [("old " * 600, 5, {"synonyms": {"old": ["a", "b", "c"]}})])
         shape = None if not isinstance(long, str) else [round(long.count(mark) / 60) for mark in "abc"]
         first = submission.run(augmented, submission.augment, [("buy an old lamp, quick", 6, {"p": 1.0})])
         raised = [submission.run(augmented, submission.augment, [("old", 1, {"p": p})]) for p in (-0.1, 1.1)]
+        twos = submission.run(augmented, submission.augment, [("old old", seed, {"synonyms": {"old": ["a"]}, "p": 0.5}) for seed in range(200)])
+        both = round(twos.count("a a") / 40) if isinstance(twos, list) else None
         texts, twice, untouched, arguments = submission.run(sources_of_chance, submission.augment, "old " * 12)
-        return submission.run(augmented, submission.augment, cases), shape, first, raised, texts[0] == texts[1], twice[0] == twice[1], untouched, arguments
+        return submission.run(augmented, submission.augment, cases), shape, first, raised, both, texts[0] == texts[1], twice[0] == twice[1], untouched, arguments
 
     @core
     def test_replaces_whole_words(self, submission, dice):
@@ -95,7 +97,7 @@ class TestAugment(Exercise, id="mix-augment"):
     def test_names_stay(self, submission, dice):
         """No word of a name in `keep` is replaced, wherever the name stands; the same word elsewhere is."""
         words = ["Old", "Mill", "old", "mill", "Dr.", "C++", "Older", "Mills", "Gold", "Old.", "(Old", "house"]
-        keeps = [["Old Mill"], ["Dr. Old", "C++ old"], ["Old Mill", "Mill Old"], ["Old"], ["house"], []]
+        keeps = [["Old Mill"], ["Dr. Old", "C++ old"], ["Old Mill", "Mill Old"], ["Old"], ["house", "C++"], []]
         cases = [(" ".join(dice.choices(words, k=20)) + " Old Mill Old, old Mill Dr. Old C++ old Drs Old Dr- Old", 1, {"synonyms": ONE, "keep": keep, "p": 1.0}) for keep in keeps * 2]
         for (text, _, options), mine in zip(cases, submission.run(augmented, submission.augment, cases), strict=True):
             want = all_replaced(text, ONE, options["keep"])
@@ -117,6 +119,13 @@ class TestAugment(Exercise, id="mix-augment"):
             alike = sum(left == right != "old" for left, right in zip(words[::2], words[1::2], strict=True))
             near(alike, n // 2, p * p / 3, "neighbours with the same synonym", "draw the synonym anew for each word")
 
+    def test_every_word_by_itself(self, submission, dice):
+        """Of two words, sometimes none, sometimes one and sometimes both are replaced."""
+        n = 400
+        texts = submission.run(augmented, submission.augment, [("old old", dice.randrange(1 << 30), {"synonyms": {"old": ["a"]}, "p": 0.5}) for _ in range(n)])
+        for text, chance in (("a a", 0.25), ("old old", 0.25), ("a old", 0.25)):
+            near(texts.count(text), n, chance, f"texts 'old old' that became {text!r} at p = 0.5", "a fixed share of the words is not a chance for each")
+
     def test_none_or_all(self, submission):
         """With p = 0 nothing is replaced, a text without known words stays as it is, and so does an empty one."""
         cases = [("Old  gold,\told.", 1, {"p": 0.0}), ("", 2, {"p": 1.0}), ("Nothing to\nsee  here...", 3, {"p": 1.0}), ("old", 4, {"p": 1, "synonyms": {}})]
@@ -136,6 +145,7 @@ class TestAugment(Exercise, id="mix-augment"):
 
     def test_refuses_what_is_no_chance(self, submission):
         """A p below 0 or above 1 ends in a ValueError."""
+        expect.equal(submission.run(augmented, submission.augment, [("mill", 1, {"p": p}) for p in (0, 1)]), ["mill", "mill"], why="0 and 1 are chances")
         for p in (-0.01, 1.01):
             expect.raises("ValueError", submission.run, augmented, submission.augment, [("old", 1, {"p": p})], why="leave the given test where it is")
 
@@ -218,8 +228,15 @@ class TestMixtureWeights(Exercise, id="mix-weights"):
         got = submission.mixture_weights(sizes, dice.uniform(0.5, 3))
         expect.equal(list(got) if isinstance(got, dict) else got, list(sizes), why="go through sizes once, in its order, the empty ones included")
 
+    def test_leaves_the_sizes_alone(self, submission):
+        """The sizes are the same after the call."""
+        kept = submission.keep({"a": 100, "none": 0, "b": 7})
+        submission.mixture_weights(kept, 2.0, 50)
+        expect.equal(submission.value(kept), {"a": 100, "none": 0, "b": 7}, why="make a dict of your own for the numbers that count")
+
     def test_refuses_the_impossible(self, submission):
         """A temperature or limit that is not above 0, a negative size, or nothing at all ends in a ValueError."""
+        expect.close(submission.mixture_weights({"a": 1, "b": 0}, 1e-3, 1), {"a": 1.0, "b": 0.0}, why="this is possible: one document, and a small temperature")
         for case in (({"a": 1}, 0), ({"a": 1}, -2.0), ({"a": 1}, 1.0, 0), ({"a": -1, "b": 5},), ({"a": 0},), ({},)):
             expect.raises("ValueError", submission.mixture_weights, *case, why="leave the given test where it is")
 
@@ -232,10 +249,34 @@ def taken(sample_mixture, cases, n):
     return [[tuple(pair) for pair in itertools.islice(sample_mixture(*case, **options), n)] for *case, options in cases]
 
 
+def names_drawn(sample_mixture, case, n):
+    """The sources of the first n items, whose names are single letters."""
+    return "".join(pair[0] for pair in itertools.islice(sample_mixture(*case), n))
+
+
+def portrait(sample_mixture, sources, weights):
+    """What a stream is like, whatever its form: its items, what skip does, how even and how independent it is."""
+
+    def first(n, *case, **options):
+        try:
+            return list(itertools.islice(sample_mixture(*case, **options), n))
+        except Exception as error:
+            return [type(error).__name__]
+
+    plain, later = first(60, sources, weights, 4), first(40, sources, weights, 4, skip=7)
+    form = repr(plain[0])[:1] + str([type(part).__name__ for part in plain[0]] if isinstance(plain[0], tuple | list) else type(plain[0]).__name__)
+    skipped = [plain[k : k + 40] == later for k in (0, 5, 6, 7, 8)], [[list(pair)[1] for pair in later if isinstance(pair, tuple | list) and pair[0] == name][:4] for name in sources]
+    items = {name: [pair[1] for pair in plain if isinstance(pair, tuple | list) and pair[0] == name][:8] for name in sources}
+    many = [pair[0] for pair in first(2000, {"a": [1], "b": [2]}, {"a": 1, "b": 3}, 6) if isinstance(pair, tuple | list)]
+    scaled = [pair[0] for pair in first(600, {"a": [1], "b": [2]}, {"a": 3.0, "b": 3.0}, 6) if isinstance(pair, tuple | list)]
+    again = sum(left == right for left, right in zip(many, many[1:]))
+    return form, len(plain), skipped, items, len(many), round(many.count("a") / 150), round(again / 150), round(scaled.count("a") / 150), plain == first(60, sources, weights, 5), plain == first(60, sources, weights, 4)
+
+
 def refusal(sample_mixture, *case):
     """The first two pairs of a stream: asking for them must raise (runs on the learner's side)."""
     stream = iter(sample_mixture(*case))
-    return next(stream), next(stream)
+    return tuple(next(stream)), tuple(next(stream))
 
 
 def reads_of_sources(sample_mixture, n, skip):
@@ -248,12 +289,15 @@ def reads_of_sources(sample_mixture, n, skip):
 
         def __iter__(self):
             opened[self.name] += 1
+            return self.items()
+
+        def items(self):
             for number in itertools.count():
                 reads[self.name] += 1
                 yield number
 
     stream = sample_mixture({name: Endless(name) for name in opened}, {"a": 3, "b": 1, "never": 0}, 11, skip)
-    before = (dict(reads), dict(opened))
+    before = dict(reads)
     seen = []
     for name, item in itertools.islice(stream, n):
         seen.append((name, item, dict(reads)))
@@ -280,19 +324,17 @@ class TestSampleMixture(Exercise, id="mix-sample"):
     SOURCES = {"a": [1, None, 0], "b": "xy", "c": [("t", 1), False, "", 7, 8]}  # noqa: RUF012
 
     def probe(self, submission):
-        """Order inside the sources, repeats, skip, reads, refusals, counts, independence."""
+        """A portrait of the stream; independence, reads, refusals."""
         sample, weights = submission.sample_mixture, {"a": 1, "b": 2, "c": 1}
-        cases = [(self.SOURCES, weights, 4, {}), (self.SOURCES, weights, 4, {"skip": 7}), (self.SOURCES, weights, 5, {}), ({"a": [1, 2], "b": []}, {"a": 1, "b": 0}, 1, {"skip": 3})]
-        plain, later, other, single = submission.run(taken, sample, cases, 60)
-        items = {name: [item for source, item in plain if source == name][:12] for name in "abc"}
-        streams, one, two, untouched = submission.run(independence, sample, (self.SOURCES, weights, 4), 30)
-        before, seen, opened = submission.run(reads_of_sources, sample, 30, 5)
-        reads = [reads[name] - item for name, item, reads in seen]
-        (many,) = submission.run(taken, sample, [({"a": [1], "b": [2]}, {"a": 1, "b": 3}, 6, {})], 2000)
-        counts = round(sum(name == "a" for name, _ in many) / 100), round(sum(x == y for x, y in neighbours(many)) / 150)
+        facts = submission.run(portrait, sample, self.SOURCES, weights)
         bad = [({"a": [1]}, {"b": 1}, 0), ({"a": [1], "b": [2]}, {"a": 1}, 0), ({"a": [1]}, {"a": 0}, 0), ({"a": [1], "b": [1]}, {"a": -1, "b": 2}, 0), ({"a": []}, {"a": 1}, 0)]
         refused = [submission.run(refusal, sample, *case) for case in bad]
-        return items, plain[7:] == later[:53], plain == other, single[:6], streams[0] == streams[1], streams[0] == one == two, untouched, before, reads, opened, counts, refused
+        found = submission.run(independence, sample, (self.SOURCES, weights, 4), 30)
+        same = (found[0][0] == found[0][1], found[0][0] == found[1] == found[2], found[3]) if isinstance(found, tuple) else found
+        read = submission.run(reads_of_sources, sample, 30, 5)
+        reads = (read[0], [reads[name] - item for name, item, reads in read[1]], read[2]) if isinstance(read, tuple) else read
+        empty = submission.run(taken, sample, [({"a": [1, 2], "b": []}, {"a": 1, "b": 0}, 1, {"skip": 3})], 6)
+        return facts, same, reads, empty, refused
 
     def pairs(self, submission, cases, n=80):
         return submission.run(taken, submission.sample_mixture, cases, n)
@@ -311,9 +353,8 @@ class TestSampleMixture(Exercise, id="mix-sample"):
         """Every item's source is drawn anew, with chances in proportion to the weights, which need not sum to 1."""
         n = 3000
         for weights in ({"a": 5, "b": 3, "c": 2}, {"a": 0.02, "b": 0.06, "c": 0.12}):
-            (got,) = self.pairs(submission, [(self.SOURCES, weights, dice.randrange(1 << 30), {})], n)
-            names = [name for name, _ in got]
-            expect.true(len(names) == n, "the stream ended; it must go on for ever", got=got)
+            names = submission.run(names_drawn, submission.sample_mixture, (self.SOURCES, weights, dice.randrange(1 << 30)), n)
+            expect.true(len(names) == n, "the stream ended; it must go on for ever", got=names)
             shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
             for name, share in shares.items():
                 near(names.count(name), n, share, f"items from {name}, with weight {weights[name]} of {sum(weights.values()):g}", "rng.choices(names, weights) for every item")
@@ -341,7 +382,7 @@ class TestSampleMixture(Exercise, id="mix-sample"):
         """Endless sources work: nothing is read before it is to be yielded, and a source that is never drawn is never opened."""
         for skip in (0, 6):
             before, seen, opened = submission.run(reads_of_sources, submission.sample_mixture, 60, skip)
-            expect.equal(before, ({"a": 0, "b": 0}, {"a": 0, "b": 0, "never": 0}), why="nothing is read before the first item is asked for")
+            expect.equal(before, {"a": 0, "b": 0}, why="nothing is read before the first item is asked for")
             for number, (name, item, reads) in enumerate(seen, start=1):
                 expect.true(reads[name] == item + 1 and sum(reads.values()) == number + skip, "more was read than was yielded", got=reads, why="take one item with next(), not a list of them")
             expect.equal(opened, {"a": 1, "b": 1, "never": 0}, why="open a source when it is first drawn")
@@ -355,6 +396,7 @@ class TestSampleMixture(Exercise, id="mix-sample"):
     def test_refuses_bad_weights(self, submission, at):
         """Names that differ, a negative weight or no weight above 0 end in a ValueError."""
         cases = [({"a": [1]}, {"b": 1}, 0), ({"a": [1], "b": [2]}, {"a": 1}, 0), ({"a": [1]}, {"a": 0}, 0), ({"a": [1], "b": [1]}, {"a": -1, "b": 2}, 0)]
+        expect.equal(list(submission.run(refusal, submission.sample_mixture, {"b": [1]}, {"b": 1}, 0)), [("b", 1)] * 2, why="these fit")
         expect.raises("ValueError", submission.run, refusal, submission.sample_mixture, *cases[at], why="leave the given test where it is")
 
     def test_refuses_an_empty_source(self, submission):
@@ -362,11 +404,6 @@ class TestSampleMixture(Exercise, id="mix-sample"):
         expect.raises("ValueError", submission.run, refusal, submission.sample_mixture, {"a": []}, {"a": 1}, 0, why="a source that is empty right after it was opened stays empty")
         (got,) = self.pairs(submission, [({"a": [1]}, {"a": 1}, 0, {})], 3)
         expect.equal(got, [("a", 1)] * 3, why="a source of one item is not empty: it begins again")
-
-
-def neighbours(pairs):
-    """The names of neighbours."""
-    return zip([name for name, _ in pairs], [name for name, _ in pairs[1:]], strict=False)
 
 
 # ---------------------------------------------------------------------------------------------------- epochs
@@ -448,6 +485,7 @@ class TestEpochsPenalty(Exercise, id="mix-epochs-penalty"):
 
     def test_refuses_what_cannot_be_fitted(self, submission):
         """Lists of two lengths, or nothing repeated, end in a ValueError."""
+        expect.close(submission.epochs_penalty([1, 2], [1.0, 1.0]), 0.1, rtol=0.0101, atol=0.0, why="one repetition is enough for a fit")
         for case in (([1, 2], [1.0]), ([0.5, 1], [0.5, 1.0]), ([], [])):
             expect.raises("ValueError", submission.epochs_penalty, *case, why="leave the given test where it is")
 
@@ -503,11 +541,13 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
             base <= test_groups(groups, 0.6, 3), base == test_groups(groups, 0.4, 4), base & {groups[at] for at in plain[0]} == set(),
             sorted(plain[0] + plain[1]) == list(range(800)), plain[0] == sorted(plain[0]), plain[1] == sorted(plain[1]), test_groups(names) == test_groups(names, 0.2, 0),
         ]  # fmt: skip
+        small, large = test_groups([f"a{n}" for n in range(200)], 0.5), test_groups([f"A{n}" for n in range(200)], 0.5)
+        again = round(len(base & test_groups(names, 0.4, 4)) / 16), round(len({name.lower() for name in large} & small) / 40)
         salted = submission.run(two_salts, submission.split_by_group, names)
         refused = [submission.split_by_group(["a"], share) for share in (0.0, 1.0, 1.5)]
         kept = submission.keep(groups[:6])
         submission.split_by_group(kept, 0.4)
-        return facts, salted[0] == salted[1], round(len(base) / 40), round(len(test_groups(names)) / 40), submission.split_by_group([]), refused, type(plain).__name__, submission.value(kept), len(plain[0]) // 60
+        return facts, again, salted[0] == salted[1], round(len(base) / 40), round(len(test_groups(names)) / 40), submission.split_by_group([]), refused, type(plain).__name__, submission.value(kept), len(plain[0]) // 60
 
     @core
     def test_groups_stay_together(self, submission, dice):
@@ -570,6 +610,7 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
 
     def test_refuses_what_is_no_share(self, submission):
         """A share that is not strictly between 0 and 1 ends in a ValueError."""
+        sides(submission.split_by_group(["a", "b"], 0.001), ["a", "b"])
         for share in (0.0, 1.0, -0.2, 1.2):
             expect.raises("ValueError", submission.split_by_group, ["a", "b"], share, why="leave the given test where it is")
 
@@ -609,10 +650,10 @@ def some_texts(dice, vocabulary, number, shortest, longest):
 class TestContaminated(Exercise, id="mix-contaminated"):
     """Exercise mix-contaminated."""
 
-    TRAIN = ["Slow steps, they say, reach the end.", "Don't look back_now", "Straße 7 é", "a a b", "", "x y z"]  # noqa: RUF012
+    TRAIN = ["Slow steps, they say, reach the end.", "Don't look back_now", "Straße 7 é", "a a b", "", "x y z", "un café noir", "p1 p2"]  # noqa: RUF012
     TEST = [
         "slow STEPS they", "slow steps reach the end", "end don t", "steps they", "don't look", "dont look back", "", "...", "look back now", "STRASSE 7", "b a a", "a a a",
-        "low steps they say", "q", "end", "x y z", "y x z", "reach the end of it all", "they say reach the", "STRASSE 7 É", "slow steps they say reach the end", "a b", "the the end", "q slow they steps say",
+        "low steps they say", "q", "end", "x y z", "y x z", "reach the end of it all", "they say reach the", "STRASSE 7 É", "slow steps they say reach the end", "a b", "a b b", "a b a", "un caf noir", "p p", "the the end", "q slow they steps say",
     ]  # fmt: skip
 
     def probe(self, submission):
@@ -650,8 +691,8 @@ class TestContaminated(Exercise, id="mix-contaminated"):
 
     def test_words_are_whole(self, submission):
         """Words are compared whole, and split at everything that is neither a letter nor a digit."""
-        train = ["the cat sat on a mat", "don't stop_me now", "ÉTÉ Straße 10", "x1 y2"]
-        test = ["he cat sat", "the cat sa", "cat sat on", "thecat sat on", "DON T stop", "stop me now!", "dont stop me", "été STRASSE 10", "ete strasse 10", "x 1 y", "x1 - y2", "cat; sat; on;"]
+        train = ["the cat sat on a mat", "don't stop_me now", "ÉTÉ Straße 10", "x1 y2", "un café noir", "p1 p2 p3", "a a b c"]
+        test = ["he cat sat", "the cat sa", "cat sat on", "thecat sat on", "DON T stop", "stop me now!", "dont stop me", "été STRASSE 10", "ete strasse 10", "x 1 y", "x1 - y2", "cat; sat; on;", "un caf noir", "caf noir", "p p p", "p p", "a b b", "a b a", "b c c"]
         self.compare(submission, [(train, test, n) for n in (2, 3)], "text.casefold(), then runs of letters and digits of any alphabet")
 
     def test_runs_stay_inside_a_text(self, submission):
@@ -679,5 +720,6 @@ class TestContaminated(Exercise, id="mix-contaminated"):
 
     def test_refuses_empty_runs(self, submission):
         """A run has at least one word: n below 1 ends in a ValueError."""
+        expect.equal(submission.contaminated(["a b"], ["c", "a b"], 1), [1], why="a run of one word is a run")
         for n in (0, -1):
             expect.raises("ValueError", submission.contaminated, ["a b"], ["a b"], n, why="leave the given test where it is")

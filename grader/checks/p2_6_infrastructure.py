@@ -312,7 +312,8 @@ class TestPlanParallelism(Exercise, id="infra-plan-parallelism"):
     @core
     def test_many_clusters(self, submission, dice):
         """Clusters and models of all kinds get the plan that the rules give."""
-        self.agree(submission, [puzzle(dice) for _ in range(24)], "go through the rules of the docstring one by one")
+        threes = [puzzle(dice, heads=heads, width=128 * heads, gpus_per_machine=6, gpus=24, batch=24, layers=9) for heads in (3, 6, 6, 12)]
+        self.agree(submission, [*threes, *(puzzle(dice) for _ in range(20))], "go through the rules of the docstring one by one")
 
     def test_tensor_stays_in_the_machine(self, submission, dice):
         """Tensor parallel ranks share a machine and divide the heads; pipelines may go further."""
@@ -482,7 +483,7 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
     @core
     def test_one_offer(self, submission, dice):
         """Without interruptions: whole machines, all of their GPUs at work, and their price until the work is done."""
-        cases = [([{**OFFER, "gpus": size, "tflops": dice.uniform(100, 900)}], {**JOB, "gpus": gpus}) for size, gpus in ((8, 32), (8, 33), (8, 1), (5, 12), (1, 7))]
+        cases = [([{**OFFER, "gpus": size, "tflops": dice.uniform(100, 900)}], {**JOB, "gpus": gpus, "utilisation": dice.uniform(0.1, 0.9)}) for size, gpus in ((8, 32), (8, 33), (8, 1), (5, 12), (1, 7))]
         self.agree(submission, cases, "machines are rounded up; work = flops / (machines · gpus · tflops · 10¹² · utilisation · 3600)")
 
     @core
@@ -495,7 +496,7 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
     def test_many_offers(self, submission, dice):
         """Of many offers the one with the fewest dollars for the whole job is found."""
         cases = [(some_offers(dice), {**JOB, "gpus": dice.randint(1, 100), "memory": dice.choice([16, 60]), "regions": dice.choice([None, ["us", "eu"]]), "gigabytes_out": 200,
-                                      "deadline": dice.choice([1e5, 300.0])}) for _ in range(10)]  # fmt: skip
+                                      "deadline": dice.choice([1e5, 300.0]), "utilisation": dice.uniform(0.2, 0.6)}) for _ in range(10)]  # fmt: skip
         self.agree(submission, cases, "rule out, work out the dollars of each, take the fewest")
 
     def test_the_hour_is_not_the_job(self, submission, dice):
@@ -521,7 +522,8 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
         """Where interruptions take all the time, the offer is ruled out, however cheap; restarts alone can do that."""
         cases = [([{**OFFER, "name": "endless", "dollars": 0.1, **change}, OFFER], {**JOB, "restart": restart}) for change, restart in
                  (({"interruptions": 5.0}, 0.25), ({"interruptions": 0.5}, 0.01), ({"interruptions": 0.1}, 3.0), ({"interruptions": 0.01}, 3.0))]  # fmt: skip
-        self.agree(submission, [*cases, ([cases[0][0][0]], JOB)], "lost is 1 or more: no time is left, and 1 − lost must not become negative")
+        slow = [([{**OFFER, "interruptions": often}], {**JOB, "restart": restart}) for often, restart in ((0.2, 0.5), (0.5, 0.1), (0.05, 4.0))]
+        self.agree(submission, [*cases, *slow, ([cases[0][0][0]], JOB)], "lost is 1 or more: no time is left, and 1 − lost must not become negative")
 
     def test_taking_data_home(self, submission, dice):
         """What leaves the cloud is paid by the GB, and may decide."""

@@ -23,6 +23,11 @@ TEXTS = [  # what separates words, and what does not
     ("\u0663 B2B\u2014c3po", "b2b c3po B 2 B"),
     ("dogs runs", "dog run dogs"),
 ]
+WRITTEN = [  # sentences as people write them: capitals, numbers, line breaks, repeated words
+    ("The mayor said the pool, the old one, re-opens in May.\nTickets cost 3,000 in all.", "In May the old pool re-opens: the mayor's ticket costs 3 euros, not 3000. The caf\u00e9 stays shut."),
+    ("Caf\u00e9_owners paid 12 euros, 12 times!\nThe Caf\u00e9 is theirs", "The caf\u00e9 owners paid; the others paid 12. It's the owners' caf\u00e9."),
+    ("A ferry, a bus, a train.", "a train and a bus, then a ferry\nand a train again"),
+]
 MIXED = ["pool", "pool,", "Pool", "e-mail", "it's", "its", "end.", "end", *WORDS[:6]]
 EMPTY = [("", ""), ("", "a b"), ("a b", ""), ("?! \u2014", "a"), ("a", "\n"), ("...", "..."), ("a b", "c d")]
 
@@ -221,6 +226,11 @@ class TestRougeN(Exercise, id="text-rouge-n"):
         cases = [*EMPTY, ("a", "a", 2), ("a b", "a b", 3), ("a b c", "a b", 3), ("a", "a b c", 2)]
         compare(submission, "rouge_n", cases, rouge_n_of, "a division by zero gives 0.0; two empty texts have nothing in common")
 
+    def test_sentences_as_people_write_them(self, submission):
+        """Whole sentences with capitals, numbers, accents, line breaks and repeated words, for n = 1 and 2."""
+        cases = [(*pair, n) for ours, theirs in WRITTEN for pair in ((ours, theirs), (theirs, ours)) for n in (1, 2)]
+        compare(submission, "rouge_n", cases, rouge_n_of, "cut the words as the docstring says, across lines, then clip; precision belongs to the first text")
+
     def test_does_not_round(self, submission):
         """All digits are returned."""
         compare(submission, "rouge_n", [("a b c d e f g", "a x y"), ("a x y", "a b c d e f g"), ("a b c", "b c d e f g h i j k l m n", 2)], rouge_n_of, "return the quotients as they are")
@@ -287,6 +297,10 @@ class TestRougeL(Exercise, id="text-rouge-l"):
         """Empty texts, punctuation alone and texts without a common word score 0 in all three."""
         compare(submission, "rouge_l", EMPTY, rouge_l_of, "a division by zero gives 0.0; two empty texts have nothing in common")
 
+    def test_sentences_as_people_write_them(self, submission):
+        """Whole sentences with capitals, numbers, accents, line breaks and repeated words."""
+        compare(submission, "rouge_l", [*WRITTEN, *((theirs, ours) for ours, theirs in WRITTEN)], rouge_l_of, IN_ORDER + ", over the whole text; precision belongs to the first text")
+
     def test_long_texts(self, submission, dice):
         """Two texts of 300 words take less than a second, and count to their ends."""
         cases = [(" ".join(sentence(dice, WORDS, 300, 300)), " ".join(sentence(dice, WORDS, 290, 300)))]
@@ -342,7 +356,7 @@ def scored(found, a, b, mistake):
     results = {
         "recall as F1": (p, r, r), "swapped": (r, p, f1), "plain mean": (p, r, (p + r) / 2), "percent": (100 * p, 100 * r, 100 * f1),
         "rounded": (round(p, 2), round(r, 2), round(f1, 2)), "beta": (p, r, 2.44 * p * r / (r + 1.44 * p) if found else 0.0),
-        "constant": (1.0, 1.0, 1.0), "empty is perfect": (p, r, f1) if a or b else (1.0, 1.0, 1.0), "F1 first": (f1, p, r),
+        "constant": (1.0, 1.0, 1.0), "empty is perfect": (p, r, f1) if a or b else (1.0, 1.0, 1.0), "F1 first": (f1, p, r), "precision twice": (p, p, f1), "recall twice": (r, r, f1),
         "the longer": (found / max(a, b, 1), r, f1), "geometric mean": (p, r, (p * r) ** 0.5),
         "rounding errors": tuple(score * (1 - 3e-10 * (score < 1)) for score in (p, r, f1)),
     }
@@ -380,7 +394,7 @@ def verdict(check, mistake, source):
 
 
 COMMON_MISTAKES = ["one run", "any order", "recall as F1", "swapped", "plain mean", "case", "spaces", "greedy", "crash", "empty is perfect",
-                   "characters", "digits", "rounded", "percent", "used again", "distinct words", "beta", "constant"]
+                   "characters", "digits", "rounded", "percent", "used again", "distinct words", "beta", "constant", "precision twice", "recall twice"]
 
 
 def must_be_silent(submission, kind):
@@ -448,8 +462,20 @@ class TestCheckRougeL(Exercise, id="rouge-write-the-test"):
         must_alarm(submission, {"swapped": "you need two texts of different lengths, and a look at each number"})
 
     def test_catches_the_plain_mean(self, submission):
-        """Catches an implementation whose F1 is the plain mean of precision and recall, or leans on recall."""
-        must_alarm(submission, {"plain mean": "you need a case where precision and recall differ, and F1 worked out by hand", "beta": "you need a case where precision and recall differ, and F1 worked out by hand"})
+        """Catches an implementation whose F1 is the plain mean of precision and recall."""
+        must_alarm(submission, {"plain mean": "you need a case where precision and recall differ, and F1 worked out by hand"})
+
+    def test_catches_f1_that_leans_on_recall(self, submission):
+        """Catches an implementation whose F weighs recall more than precision, as chrF's does."""
+        must_alarm(submission, {"beta": "you need a case where precision and recall differ, and F1 worked out by hand"})
+
+    def test_catches_precision_returned_as_recall(self, submission):
+        """Catches an implementation whose precision is right and is returned as recall too."""
+        must_alarm(submission, {"precision twice": "you need two texts of different lengths, and a look at each number"})
+
+    def test_catches_recall_returned_as_precision(self, submission):
+        """Catches an implementation whose recall is right and is returned as precision too."""
+        must_alarm(submission, {"recall twice": "you need two texts of different lengths, and a look at each number"})
 
     def test_catches_case(self, submission):
         """Catches an implementation for which capitals matter."""
@@ -554,6 +580,7 @@ class TestBleu(Exercise, id="text-bleu"):
         cases = [([" ".join(words[:keep])], [[" ".join(words)]]) for keep in (5, 8, 11)] + [([" ".join(words + other[:3])], [[" ".join(words)]])]
         compare(submission, "bleu", cases, bleu_of, "BP = exp(1 - r / c) if c < r, else 1; c and r are numbers of words")
 
+    @core
     def test_clips(self, submission, dice):
         """An n-gram that a hypothesis repeats matches only as often as the reference has it, and not against other sentences' references."""
         one, *rest = dice.sample(WORDS, 9)
@@ -576,17 +603,12 @@ class TestBleu(Exercise, id="text-bleu"):
         compare(submission, "bleu", cases, bleu_of, "BP is worked out once, from the words of all hypotheses and all references")
 
     def test_draws_on_all_references(self, submission, dice):
-        """An n-gram may match in any of the references of its sentence."""
+        """An n-gram may match in any reference of its sentence, as often as the one that has it most: not the first one's count, nor the sum."""
         one, *rest = dice.sample(WORDS, 12)
-        cases = [([" ".join(rest)], [[" ".join([*rest[:5], one]), " ".join([one, *rest[5:]])]]), ([" ".join(rest)], [[" ".join([one, *rest[4:]]), " ".join(rest[:6]), one]]), corpus(dice, 4, 3, MIXED)]
-        compare(submission, "bleu", cases, bleu_of, "for each n-gram, look into every reference of this hypothesis")
-
-    def test_clips_at_the_largest_count(self, submission, dice):
-        """With several references an n-gram is clipped at the largest count in one of them, not at their sum and not at the first."""
-        one, *rest = dice.sample(WORDS, 10)
-        twice = " ".join([one, one, *rest[:6]])
-        cases = [([" ".join([one, one, one, *rest[:5]])], [[twice, " ".join([one, *rest[3:9]])]]), ([twice], [[" ".join([one, *rest[:7]])] * 2]), corpus(dice, 3, 4, WORDS[:5])]
-        compare(submission, "bleu", cases, bleu_of, "b is the largest count of the n-gram in any single reference")
+        text, twice = " ".join(rest), " ".join([one, one, *rest[:6]])
+        cases = [([text], [[" ".join([*rest[:5], one]), " ".join([one, *rest[5:]])]]), ([text], [[" ".join([one, *rest[4:]]), " ".join(rest[:6]), one]]),
+                 ([" ".join([one, one, one, *rest[:5]])], [[twice, " ".join([one, *rest[3:9]])]]), ([twice], [[" ".join([one, *rest[:7]])] * 2]), corpus(dice, 3, 4, WORDS[:5]), corpus(dice, 4, 3, MIXED)]
+        compare(submission, "bleu", cases, bleu_of, "look into every reference of this hypothesis; b is the largest count of the n-gram in any single one")
 
     def test_the_closest_reference_length(self, submission, dice):
         """r takes the length closest to the hypothesis, the shorter one on a tie, in any order of the references."""
@@ -624,6 +646,22 @@ class TestBleu(Exercise, id="text-bleu"):
         cases = [([full], [[full + "."]]), ([full.capitalize()], [[full]]), (["  " + "  ".join(words[:5]) + "\n\t" + " ".join(words[5:]) + " "], [[full]]), ([full.replace(" ", "-", 1)], [[full]]), ([full + "."], [[full]]), ([full + "."], [[full + "."]]), ([full + " ."], [[full]]),
                  ([full + " \u00e9t\u00e9"], [[full + " ete \u00e9t\u00e9"]])]
         compare(submission, "bleu", cases, bleu_of, "str.split() without an argument, and nothing else")
+
+    def test_all_rules_together(self, submission, dice):
+        """One corpus, and the same turned round, with everything in it: repeats, capitals, short and empty sentences, references of several lengths."""
+        cases = []
+        for _ in range(2):
+            one, *w = dice.sample([word for word in WORDS if len(word) > 2], 20)
+            sentences = [
+                (" ".join(w[:9]), [" ".join(w[:9])]),
+                ("", [" ".join(w[9:15])]),
+                (" ".join([one, one, *w[:5]]), [" ".join([one, *w[:9]]), " ".join([one, *w[3:6]])]),  # lengths 10 and 4 for 7: a tie
+                (" ".join(w[9:15]).capitalize(), [" ".join(w[9:11]), " ".join(w[9:16])]),  # 2 and 7 for 6
+                (" ".join(w[15:17]), [" ".join([*w[15:17], one])]),
+            ]
+            for rows in (sentences, [(mine, texts[::-1]) for mine, texts in reversed(sentences)]):
+                cases.append(([mine for mine, _ in rows], [texts for _, texts in rows]))
+        compare(submission, "bleu", cases, bleu_of, "find the rule among the other checks first; if they all pass, see what one sentence leaves behind for the next")
 
     def test_leaves_its_arguments_alone(self, submission):
         """Both lists are the same after the call as before."""
@@ -723,6 +761,16 @@ class TestChrf(Exercise, id="text-chrf"):
         """beta says how much recall weighs: 1 is the harmonic mean, 0 is precision."""
         cases = [("".join(sentence(dice, "abc", 3, 9)) + "ab", ["ab" + "".join(sentence(dice, "abc", 9, 14))], n, beta) for n in (2, 6) for beta in (0.0, 0.5, 1.0, 3.0)]
         compare(submission, "chrf", cases, chrf_of, "use the argument beta, squared, in both places")
+
+    def test_all_rules_together(self, submission, dice):
+        """Sentences with capitals, tabs and repeats against three references, in both orders, for several n and beta."""
+        cases = []
+        for n, beta in ((6, 2.0), (3, 1.0), (8, 0.5)):
+            w = dice.sample(WORDS, 8)
+            near, far, short = f"{' '.join(w[:5])}\t{w[5].upper()}, {w[0]}.", f"{w[6]}\n{' '.join(w[1:4])}", w[0][:2]
+            hypothesis = f"{' '.join(w[:4])} {w[5].upper()}\n{w[7]}, {w[0]} {w[0]}"
+            cases += [(hypothesis, texts, n, beta) for texts in ([near, far, short], [far, short, near], [short, near, far])]
+        compare(submission, "chrf", cases, chrf_of, "find the rule among the other checks first; if they all pass, see what one reference leaves behind for the next")
 
     def test_leaves_references_alone(self, submission):
         """The list of references is the same after the call as before."""

@@ -2,7 +2,20 @@
 
 import math
 
-from grader.checks.p2_6_infrastructure import JOB, OFFER, PEAKS, all_flops, bill, memory_bill, outcome, puzzle, right_plan, same, some_model, some_offers
+from grader.checks.p2_6_infrastructure import (
+    JOB,
+    OFFER,
+    PEAKS,
+    all_flops,
+    bill,
+    memory_bill,
+    outcome,
+    puzzle,
+    right_plan,
+    same,
+    some_model,
+    some_offers,
+)
 from grader.judge import Exercise, core, expect
 
 

@@ -29,7 +29,8 @@ def messy(dice, size):
     texts = [" ".join(sentence(dice, MIXED, size, size)) for size in (0, 1, 3, 5, 9)]
     hypotheses = ["", dice.choice(texts[1:3]), *(text.replace(" ", dice.choice(["  ", " \n", " "]), 1) for text in hypotheses)]
     references = [[dice.choice(texts[1:]), *dice.sample(texts, 2)], dice.sample(texts, 3), *references]
-    return hypotheses, references
+    first = " ".join(dice.sample(WORDS, 5))
+    return [*hypotheses, first], [*references, [first.capitalize()]]
 
 
 class TestHiddenNgramOverlap(Exercise, id="text-ngram-overlap", hidden=True):
@@ -56,6 +57,7 @@ class TestHiddenRougeN(Exercise, id="text-rouge-n", hidden=True):
     def test_texts_of_random_characters(self, submission, dice):
         """Random characters, with punctuation and capitals."""
         cases = [("".join(sentence(dice, "aB1s .,-\n\u00e9\u00df_", 0, 40)), "".join(sentence(dice, "Ab1s .,'\t\u00e9\u00df_", 0, 40)), n) for n in (1, 1, 1, 2, 2, 3)]
+        cases += [("", ""), ("-", "\u00e9"), ("b", "b", 2), ("B1\nb1", "b1 B1", 2)]
         compare(submission, "rouge_n", cases, rouge_n_of, "words are runs of a to z and 0 to 9 in the lower-cased text")
 
     def test_longer_texts(self, submission, dice):
@@ -70,6 +72,7 @@ class TestHiddenRougeL(Exercise, id="text-rouge-l", hidden=True):
     def test_texts_of_random_characters(self, submission, dice):
         """Random characters, with punctuation and capitals."""
         cases = [("".join(sentence(dice, "aB1s .,-\n\u00e9\u00df_", 0, 40)), "".join(sentence(dice, "Ab1s .,'\t\u00e9\u00df_", 0, 40))) for _ in range(6)]
+        cases += [("", ""), ("-", "\u00e9"), ("B1\nb1", "b1. B1")]
         compare(submission, "rouge_l", cases, rouge_l_of, "words are runs of a to z and 0 to 9 in the lower-cased text")
 
     def test_texts_of_very_different_length(self, submission, dice):

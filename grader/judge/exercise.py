@@ -32,6 +32,9 @@ class Exercise:
         super().__init_subclass__()
         cls.exercise_id = id or cls.exercise_id
         cls.hidden = hidden
+        for name, check in cls.checks().items():  # a check made by a function must be given its own name
+            if check.__name__ != name:
+                raise TypeError(f"{cls.__name__}.{name} is called {check.__name__!r} in itself: its result would not be found")
 
     def probe(self, submission: Any) -> Any:
         """Return outputs on fixed inputs. Override in the visible class of every exercise."""

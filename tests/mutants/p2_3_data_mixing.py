@@ -330,7 +330,7 @@ def as_a_class(sources, weights, seed, skip=0):
 edit(EPOCHS, "first_pass_repeats", "The first pass is counted as a repetition; only epochs − 1 passes are.", ("math.exp(-(epochs - 1) / r_star)", "math.exp(-epochs / r_star)"))
 edit(EPOCHS, "forgets_the_first_pass", "The worth of the first pass is missing.", ("return 1 + r_star", "return r_star"))
 edit(EPOCHS, "half_life", "The decay is by powers of 2; the formula has exp.", ("math.exp(-(epochs - 1) / r_star)", "2 ** (-(epochs - 1) / r_star)"))
-edit(EPOCHS, "constant_inside_only", "The factor r_star before the bracket is missing.", ("r_star * (1 -", "(1 -"))
+edit(EPOCHS, "constant_inside_only", "The factor r_star before the bracket is missing.", ("return 1 + r_star * (1 -", "return 1 + (1 -"))
 edit(EPOCHS, "part_of_a_pass_is_a_pass", "Half a pass is taken for a whole one.", ("        return epochs\n", "        return 1.0\n"))
 edit(EPOCHS, "formula_below_one", "Up to one pass nothing is repeated, and the formula does not hold.", ("if epochs <= 1:", "if epochs < 0:"))
 edit(EPOCHS, "hyperbolic", "The worth falls off as 1 / (1 + x), not exponentially.", ("(1 - math.exp(-(epochs - 1) / r_star))", "(1 - 1 / (1 + (epochs - 1) / r_star))"))
@@ -397,7 +397,6 @@ def one_fine_grid(epochs, worth):
 
 edit(SPLIT, "ignores_the_groups", "Each example is drawn by itself, so a group lies on both sides.", ("if in_test(group)]", "if in_test((group, at))]"))
 edit(SPLIT, "sides_swapped", "Test and training are swapped; train comes first.", ("return [at for at in range(len(groups)) if at not in held], test", "return test, [at for at in range(len(groups)) if at not in held]"))
-edit(SPLIT, "share_of_the_training", "The share is taken for that of the training.", ("< share", "< 1 - share"))
 edit(SPLIT, "a_fifth_always", "The share is ignored.", ("/ 2**64 < share", "/ 2**64 < 0.2"))
 edit(SPLIT, "a_tenth_by_default", "The default share is 0.2.", ("share: float = 0.2", "share: float = 0.1"))
 edit(SPLIT, "forgets_the_seed", "Every seed gives the same split.", ('f"{seed}:{group}"', 'f"{group}"'))
@@ -488,8 +487,8 @@ def by_md5(groups, share=0.2, seed=0):
 # --------------------------------------------------------------------------------------------- contamination
 
 edit(CONTAMINATED, "whole_texts_only", "Whole texts are compared, which leaks near duplicates: one changed word, and the copy is not found.", ("k = min(n, len(words))", "k = len(words)"))
-edit(CONTAMINATED, "case_counts", "A copy in capitals is not found; compare text.casefold().", ("text.casefold()", "text"))
-edit(CONTAMINATED, "lower_only", "lower() leaves ß as it is, and STRASSE is not found; use casefold().", ("text.casefold()", "text.lower()"))
+edit(CONTAMINATED, "case_counts", "A copy in capitals is not found; compare text.casefold().", ("text.casefold())", "text)"))
+edit(CONTAMINATED, "lower_only", "lower() leaves ß as it is, and STRASSE is not found; use casefold().", ("text.casefold())", "text.lower())"))
 edit(CONTAMINATED, "punctuation_counts", "Words keep their punctuation, so a comma hides a copy.", (r're.findall(r"[^\W_]+", text.casefold())', "text.casefold().split()"))
 edit(CONTAMINATED, "english_letters_only", "Letters outside a to z are lost; words may be of any alphabet.", (r'[^\W_]+', "[a-z0-9]+"))
 edit(CONTAMINATED, "underscore_is_a_letter", "The underscore is taken for a letter; it separates words.", (r'[^\W_]+', r"\w+"))
