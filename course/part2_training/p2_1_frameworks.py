@@ -131,27 +131,33 @@ def load_weights(state_dict: dict[str, Tensor], rename: dict[str, str]) -> dict[
 # %% [markdown]
 # ## Door two: PyTorch, by hand
 #
-# Now carry SmolLM2 over into matrices that multiply from the right. The head is left out: it is the embedding, read the other way round.
+# Now carry SmolLM2 over into matrices that multiply from the right, one layer at a time: a second copy of the whole network would take half a gigabyte.
+# The embedding and the last norm need no new layout, and the head is the embedding, read the other way round.
 
 # %% demo
 from handbook.answers import yours_or_ours
 
 carry = yours_or_ours("load_weights", globals(), exercise="frameworks-load-weights")
-RENAME = {
-    "model.embed_tokens.weight": "embed",
-    "model.layers.*.input_layernorm.weight": "*.norm_1",
-    "model.layers.*.post_attention_layernorm.weight": "*.norm_2",
-    "model.norm.weight": "norm",
-} | {f"model.layers.*.self_attn.{part}_proj.weight": f"*.{part}.T" for part in "qkvo"}
+RENAME = {"model.layers.*.input_layernorm.weight": "*.norm_1", "model.layers.*.post_attention_layernorm.weight": "*.norm_2"}
+RENAME |= {f"model.layers.*.self_attn.{part}_proj.weight": f"*.{part}.T" for part in "qkvo"}
 RENAME |= {f"model.layers.*.mlp.{part}_proj.weight": f"*.{part}.T" for part in ("gate", "up", "down")}
-checkpoint = {name: weight for name, weight in lm.model.state_dict().items() if name != "lm_head.weight"}
-weights = carry(checkpoint, RENAME)
-print(len(weights), "tensors;", "layer 29 widens by", tuple(weights["29.up"].shape))
+checkpoint = lm.model.state_dict()
+ends = {"embed": checkpoint["model.embed_tokens.weight"], "norm": checkpoint["model.norm.weight"]}
+
+
+def layer(n):
+    carried = carry({name: weight for name, weight in checkpoint.items() if f".layers.{n}." in name}, RENAME)
+    return {name.removeprefix(f"{n}."): weight for name, weight in carried.items()}
+
+
+print(list(layer(29)), "· layer 29 widens by", tuple(layer(29)["up"].shape))
 
 # %% [markdown]
 # The network itself. Lesson 4 of Part 1 built each piece with care; here they are once more, as short as they go. T tokens, C = 576 channels, 9 heads that ask and 3 that answer, D = 64 numbers a head.
 
 # %%
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -179,21 +185,21 @@ def attend(x: Tensor, w: dict[str, Tensor], D: int = 64) -> Tensor:  # (T, C) ->
 
 
 # %%
-def forward(ids: Tensor, weights: dict[str, Tensor], layers: int = 30) -> Tensor:  # (T,) -> (T, V)
-    x = weights["embed"][ids]
+def forward(ids: Tensor, ends: dict[str, Tensor], layer: Callable[[int], dict[str, Tensor]], layers: int = 30) -> Tensor:  # (T,) -> (T, V)
+    x = ends["embed"][ids]
     for n in range(layers):
-        w = {name.removeprefix(f"{n}."): weight for name, weight in weights.items() if name.startswith(f"{n}.")}
+        w = layer(n)
         x = x + attend(norm(x, w["norm_1"]), w)
         h = norm(x, w["norm_2"])
         x = x + (torch.nn.functional.silu(h @ w["gate"]) * (h @ w["up"])) @ w["down"]
-    return norm(x, weights["norm"]) @ weights["embed"].T
+    return norm(x, ends["norm"]) @ ends["embed"].T
 
 
 # %% [markdown]
 # That is all of SmolLM2. **Predict before you run.** How far are these logits from those of Transformers, which range over some tens: equal to the last digit, to about 0.0001, or to about 0.1?
 
 # %% demo
-from_scratch = forward(ids[0], weights)
+from_scratch = forward(ids[0], ends, layer)
 print(f"largest difference of {from_scratch.numel():,} logits: {(from_scratch - from_transformers).abs().max():.6f}")
 print("likeliest next token:", lm.tokens(from_scratch[-1].argmax())[0])
 
@@ -203,13 +209,16 @@ print("likeliest next token:", lm.tokens(from_scratch[-1].argmax())[0])
 # **Predict before you run.** Now one *square* matrix of each layer is carried over without its `.T`, the output of the attention. All shapes fit. What comes after "The capital of France is"?
 
 # %% demo
-careless = dict(weights)
-for n in range(30):
-    careless[f"{n}.o"] = weights[f"{n}.o"].T
-probs = forward(ids[0], careless)[-1].softmax(-1).topk(6)
+def careless(n):
+    w = layer(n)
+    return w | {"o": w["o"].T}
+
+
+ruined = forward(ids[0], ends, careless)
+probs = ruined[-1].softmax(-1).topk(6)
 labels = [plots.visible(token) for token in lm.tokens(probs.indices)]
 plots.bars(labels, probs.values, title="One square matrix a layer transposed by mistake", xlabel="probability", ylabel="next token", decimals=3)
-lost = torch.nn.functional.cross_entropy(forward(ids[0], careless)[:-1], ids[0, 1:])
+lost = torch.nn.functional.cross_entropy(ruined[:-1], ids[0, 1:])
 print(f"loss on the question itself: {lm.loss(QUESTION):.2f} nats a token before, {lost:.2f} now; guessing is {torch.tensor(49152.0).log():.2f}")
 
 # %% [markdown]
@@ -238,8 +247,9 @@ print(KERAS_FEED_FORWARD)
 #
 # ## Door three: an API
 #
-# The third door has no weights at all. You send a request over HTTP and get JSON back. OpenAI's interface has become a common language:
-# servers of open models, such as vLLM, llama.cpp and Ollama, speak it too, so one client program talks to all of them, if you change its address.
+# The third door has no weights at all. You send a request over HTTP and get JSON back. One request of OpenAI's, the *chat completion*, has become a common language:
+# servers of open models, such as vLLM, llama.cpp and Ollama, answer it too, so one client program talks to all of them, if you change its address.
+# (For new programs OpenAI itself now recommends a newer request, *Responses*; it has other fields, and the chat completion stays supported.)
 #
 # `handbook.serving` is such a server, small enough to read. It runs inside this notebook, on this machine only, with SmolLM2 behind it.
 # First without a client, so that you see what goes over the wire:
@@ -266,7 +276,7 @@ else:
 # Every field has a reader. The client looks for `choices[0].message.content`; your bill is made of `usage`; `finish_reason` says whether the reply is whole:
 #
 # - `"stop"`: the model has ended its turn,
-# - `"length"`: it was cut at `max_tokens`, in the middle of a word perhaps,
+# - `"length"`: it was cut at `max_tokens`, in the middle of a word perhaps (OpenAI's newer models call this limit `max_completion_tokens`),
 # - `"tool_calls"`: it asks your program to run a function. Its `arguments` are a *text* that holds JSON, because a model writes text and may write it wrong.
 #
 # **Predict before you run.** A client asks for two choices (`"n": 2`). The prompt has 40 tokens, the replies have 12 and 5. What is `total_tokens`?
@@ -422,7 +432,8 @@ for o in CATALOGUE:
     print(f"{o['name']:32} {o['data'][-1]:12} {yes[0]:6} {yes[1]:6} {numbers}")
 
 # %% [markdown]
-# (Offers and prices are made up, in round numbers: the module's text says how to read them.) *PHI* is protected health information: the records of a person's health, under the law of the United States.
+# Offers and prices are made up, in round numbers. `data up to` is the most delicate kind that may be sent there, `quality` a rank from 1 to 5, `M/machine` the millions of tokens
+# a month that one machine writes (– where the provider sees to that), and `people` the engineers it takes. *PHI* is protected health information: the records of a person's health, under the law of the United States.
 #
 # **Predict before you run.** A hospital wants letters written from patient records that must not leave the house: quality 4, 300 million tokens a month, $6,000, two engineers. Which of the seven offers remain?
 
@@ -524,7 +535,7 @@ for card in CARDS:
     if card["title"] in titles:
         wish = card | {"quality": 1, "engineers": 2, "tokens": 200}
         steps[card["title"]] = [quality.get(choose(wish | {"budget": budget})["stack"], 0) for budget in budgets]
-plots.lines(budgets, steps, title="What a budget buys for 200 million tokens a month", xlabel="budget ($ a month)", ylabel="quality of the choice (0: nothing)", markers=False)
+plots.lines(budgets, steps, title="What a budget buys for 200 million tokens a month", xlabel="budget ($ a month)", ylabel="quality (0: nothing)", markers=False)
 
 # %% [markdown]
 # It can't: more budget only removes a reason to rule out, and the best of a larger set is no worse. Such a property is worth a test of its own: it holds for cards that nobody has thought of.
@@ -573,9 +584,9 @@ def break_even_tokens(api_price: float, server_cost: float, throughput: float, u
     rent = server_cost * 730  # $ a month and server
     capacity = throughput * 3600 * 730 * utilisation  # tokens a month and server
     saved = capacity / 1e6 * api_price - rent  # $ a month by each server that is full
-    if saved <= 0:
+    if saved < 0 or (saved == 0 and people_cost > 0):
         return math.inf
-    servers = max(1, math.ceil(people_cost / saved))
+    servers = max(1, math.ceil(people_cost / saved)) if people_cost else 1
     return (people_cost + servers * rent) / api_price * 1e6
     ### END SOLUTION
 

@@ -630,8 +630,8 @@ def mask_pii(text: str) -> str:
     In this order:
     [EMAIL]  one or more of A-Z a-z 0-9 . _ % + -, then @, then a domain: labels of A-Z a-z 0-9 - joined by dots, two or more,
              the last of at least two letters and nothing else. A full stop after it stays.
-    [IP]     four numbers from 0 to 255, without leading zeros, joined by dots; no digit, and no dot or digit that would
-             make it a longer dotted number, stands before or after it. A full stop after it stays.
+    [IP]     four numbers from 0 to 255, without leading zeros, joined by dots. Before or after it stands no digit, nor a dot
+             with a digit beyond it: that would be part of a longer dotted number. A full stop after it stays.
     Then the digit runs: 0-9 with at most one space or hyphen between two neighbours, as long as it goes on; a plus sign right
     before the first digit belongs to the run. Each whole run becomes
     [PHONE]  if it has a plus sign and 8 to 15 digits, or no plus sign and exactly the shape 555-123-4567;
@@ -646,7 +646,7 @@ def mask_pii(text: str) -> str:
     ### BEGIN SOLUTION
     text = re.sub(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?![A-Za-z0-9-])", "[EMAIL]", text)
     part = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-    text = re.sub(rf"(?<![0-9.]){part}(?:\.{part}){{3}}(?![0-9]|\.[0-9])", "[IP]", text)
+    text = re.sub(rf"(?<![0-9])(?<![0-9]\.){part}(?:\.{part}){{3}}(?![0-9]|\.[0-9])", "[IP]", text)
 
     def decide(found):
         run = found[0]

@@ -49,7 +49,7 @@ for chip in ACCELERATORS.values():
 # - **The peak depends on the number format.** On one and the same H100, bf16 is fifteen times as fast as fp32. Training uses 16-bit numbers for the products, and 32-bit numbers only where it must.
 # - **"With sparsity" doubles the number.** It holds for matrices half of whose entries are zero in a fixed pattern. Yours are dense: halve it.
 # - **Memory and bandwidth matter as much.** The last column is what a chip can calculate in the time in which one byte arrives. A product that does less than this with each byte waits for memory, not for arithmetic.
-# - **GPU or TPU?** A GPU is a general parallel processor with units for matrix products added. A TPU is built around one or a few large grids of multipliers, and its chips come wired to each other in a torus. You can buy GPUs, and rent them anywhere; TPUs and Trainium are rented from the cloud that makes them.
+# - **GPU or TPU?** A GPU is a general parallel processor with units for matrix products added. A TPU is built around one or a few large grids of multipliers, and its chips come wired to each other in a torus. You can buy GPUs, and rent them anywhere; TPUs and Trainium are for the most part rented from the cloud that makes them.
 #   Transformers run on all of them; the compiler and the libraries differ (lesson 1).
 #
 # Small products leave a fast processor idle. Watch it on yours:
@@ -164,7 +164,7 @@ bills["4 in 4 micro-batches"] = memory_of(llama_7b, 4, 4, **sharded)
 memory_bars(bills, 80, "an 80 GB GPU")
 
 # %% [markdown]
-# Most of the first bar are attention scores, and recomputing them costs little, as you will see next. Sharding the optimizer does the rest. Micro-batches give back what a larger batch took: the last bar equals the third.
+# Two of the five fit. The largest part of the first bar that you can avoid are attention scores, and recomputing them costs little, as you will see next. Sharding the optimizer does the rest. Micro-batches give back what a larger batch took: the last bar equals the third.
 #
 # ## How much work is it?
 #
@@ -342,12 +342,12 @@ for run, hours in zip(billed, calculated, strict=True):
 # %% [markdown]
 # Six of the seven are within a factor of 1.5: good enough to plan by, and not good enough to sign a contract. All large errors are on the same side: the real runs took longer.
 #
-# Llama 3 8B is off by more than two. Its card gives only the sum of hours, so what they contain is not known: restarts, tests, long sequences at the end, a batch too small for so many GPUs? BLOOM recomputed its activations, which our count leaves out on purpose.
+# Llama 3 8B is off by more than two. Its card gives only the sum of hours, so what they contain is not known: restarts, tests, long sequences at the end, a batch too small for so many GPUs? BLOOM's GPUs are reported to have done 156 TFLOP/s, half their peak, while they worked (GENCI 2022); over all its hours we count 32 % of useful work. Between the two lie work that is not useful in our sense, such as recomputation, and time in which nothing moved.
 # Note also what is missing altogether: failed experiments. Published hours are those of the run that worked.
 #
 # ## A plan for a cluster
 #
-# Now split the work. Lesson 5 had three ways: *tensor* parallel (each matrix in $t$ parts), *pipeline* parallel (the layers in $p$ stages), and *data* parallel ($d$ copies of all that). Together they use $t \cdot p \cdot d$ GPUs.
+# Now split the work. Lesson 5 named three ways: *tensor* parallel (each matrix in $t$ parts), *pipeline* parallel (the layers in $p$ stages), and *data* parallel ($d$ copies of all that). Together they use $t \cdot p \cdot d$ GPUs.
 #
 # - Tensor parallel ranks exchange activations several times in each layer. This works inside one machine, where GPUs are joined by fast links (NVLink), and hardly ever beyond it.
 # - Pipeline stages exchange little, so they may lie on different machines, but they wait in the bubble.
@@ -541,7 +541,7 @@ interval_curve(intervals, simulated, formula, best)
 # | interruptible machines | Spot Instances | Spot VMs | Spot Virtual Machines |
 # | warning before one is taken | two minutes | 30 seconds | see its "Scheduled Events" |
 #
-# (From the clouds' own documentation, looked up in November 2026.)
+# (From the documentation of the three clouds and of tools that work with them, looked up in November 2026.)
 #
 # You can pay in three ways. *On demand*: by the hour, the dearest, if there are any machines left. *Reserved*: you promise to pay for a time, from days to years, and get a lower price and the certainty to have them.
 # *Spot*: what nobody else wants at the moment, at a small part of the price (AWS and Google speak of up to 90 or 91 % off), until somebody does.

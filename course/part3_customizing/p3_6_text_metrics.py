@@ -2,7 +2,7 @@
 # # Text metrics: ROUGE, BLEU and chrF, and how to fool them
 #
 # Lesson 5 compared answers with the right ones and counted. A summary or a translation has no single right answer: two people write two texts, and both are good.
-# So the field counts something else: how much of a text also stands in a *reference*, a text written for the same task that one trusts.
+# So one counts something else: how many of a text's words also stand in a *reference*, a good answer to the same task that a person has written.
 #
 # SmolLM2 summarises sixteen short reports, all in one batch. One of them, with our own summary, the reference, beside it:
 
@@ -29,11 +29,11 @@ plots.token_strip(
 )
 
 # %% [markdown]
-# About half of the words are the reference's. That looks good until you read it.
-# In our run the model invents a word, "swishers", and gives the pool in Harrow End the new roof that Brackwell will get.
+# In our run more than half of the words stand in the reference. That looks good until you read them:
+# the model invents a word, "swishers", and gives the pool in Harrow End the new roof that Brackwell will get.
 #
-# Both are the subject of this lesson. Counting shared words is cheap, needs no second model, and ranks systems usefully when many texts are averaged.
-# It does not read. You now build the three metrics that most papers report, exactly as the standard packages compute them; then you write a test that finds wrong ones; and then you fool them.
+# Counting shared words is cheap and needs no second model, but it does not read: this lesson is about both.
+# You build three metrics that papers on summaries and translations report, exactly as the standard packages compute them; then you write a test that finds wrong ones; and then you fool them.
 #
 # ## What two texts share
 #
@@ -99,10 +99,10 @@ def ngram_overlap(hypothesis: list[str], reference: list[str], n: int) -> tuple[
 #
 # $$P = \frac{\text{matches}}{\text{n-grams of the hypothesis}} \qquad R = \frac{\text{matches}}{\text{n-grams of the reference}} \qquad F_1 = \frac{2PR}{P + R}$$
 #
-# ROUGE stands for *recall-oriented understudy for gisting evaluation* (Lin 2004). A paper that reports "ROUGE-2" nearly always means the F1 today. Check before you compare.
+# ROUGE stands for *recall-oriented understudy for gisting evaluation* (Lin 2004). A paper that reports "ROUGE-2" may mean any of the three; today it is usually F1. Check before you compare.
 #
 # Before anything is counted, the text must be cut into words, and here most differences between packages begin.
-# Google's `rouge-score`, the package behind most Python results, takes lower-case letters a–z and digits and treats all else as a gap:
+# Google's `rouge-score`, which Hugging Face's `evaluate` calls too, puts the text in lower case, takes a–z and digits, and treats all else as a gap:
 
 # %%
 import re
@@ -274,7 +274,7 @@ def rouge_l(hypothesis: str, reference: str) -> tuple[float, float, float]:
 # ## Write the test
 #
 # You have just passed somebody else's test. Now change sides.
-# A review of more than two thousand papers found that thousands of published ROUGE scores come from packages with defects that make them provably wrong (Grusky 2023, "Rogue Scores"). Nobody had tested them against the definition.
+# A review of work that uses ROUGE found thousands of papers whose package has defects, so that its scores are provably wrong (Grusky 2023, "Rogue Scores"). So test an implementation before you trust it, your own too.
 #
 # A test may fail in two ways. It is *silent* about something wrong, or it raises a *false alarm* about something right.
 #
@@ -366,19 +366,19 @@ def check_rouge_l(rouge_l: Callable[[str, str], tuple[float, float, float]]) -> 
 #
 # Here $c$ is the number of words of all hypotheses and $r$ that of their references. Everything is summed over the corpus before anything is divided.
 #
-# **Predict before you run.** Two sentences, one translated perfectly (10 words), one with a single matching word and no matching bigram (10 words). What is the mean of the two BLEUs? And the BLEU of both together?
+# **Predict before you run.** Two sentences, one translated perfectly (10 words), one with a single matching word and no matching bigram (30 words). Both are as long as their references. What is the mean of the two BLEUs? And the BLEU of both together?
 
 # %%
 import math
 
-matches = {"first": [10, 9, 8, 7], "second": [1, 0, 0, 0]}
-totals = [10, 9, 8, 7]
-precisions = [sum(counts) / (2 * total) for *counts, total in zip(*matches.values(), totals, strict=True)]
+matches = [10 + 1, 9 + 0, 8 + 0, 7 + 0]
+totals = [10 + 30, 9 + 29, 8 + 28, 7 + 27]
+precisions = [m / t for m, t in zip(matches, totals, strict=True)]
 print("mean of the two: ", (100 + 0) / 2)
-print("of both together:", round(100 * math.exp(sum(map(math.log, precisions)) / 4), 2), " from", precisions)
+print("of both together:", round(100 * math.prod(precisions) ** 0.25, 1), " from", [round(p, 3) for p in precisions])
 
 # %% [markdown]
-# The numbers differ, and only the second is BLEU. The mean has another flaw: most single sentences have no matching 4-gram, so their BLEU is 0, however good their words.
+# Only the second is BLEU: a long sentence weighs more than a short one. The mean of sentences has another flaw: most single sentences have no matching 4-gram, so their BLEU is 0, however good their words.
 #
 # Two more rules. With several references a hypothesis may draw on all of them: an n-gram is clipped at the *largest* count that any one reference has. And $r$ takes, for each hypothesis, the reference whose length is *closest* to it, the shorter one on a tie.
 #
@@ -481,7 +481,7 @@ for one, other in (("den alten Häusern", "die alten Häuser"), ("vanhoissa talo
     print(f"{one} / {other}:  words in common {len(shared)}, pairs of letters in common {letters}")
 
 # %% [markdown]
-# chrF (Popović 2015) counts n-grams of *characters*, n = 1 to 6, after taking all white space out. Precision and recall are averaged over n, and recall weighs more, by β = 2:
+# chrF (Popović 2015) counts n-grams of *characters*, n = 1 to 6, after taking all white space out. Precision and recall are averaged over n. β says how much more recall weighs; `sacrebleu` takes β = 2:
 #
 # $$\text{chrF} = 100 \cdot \frac{(1 + \beta^2)\, P R}{\beta^2 P + R}$$
 #
@@ -548,7 +548,7 @@ def chrf(hypothesis: str, references: list[str], n: int = 6, beta: float = 2.0) 
 # %% check="text-chrf"
 
 # %% [markdown]
-# **What it means in the real languages.** The same pairs as above, by words and by letters:
+# **What it means in the real languages.** The same pairs as above, by words and by letters. Why is BLEU bound to be 0 here?
 
 # %% demo
 by_letters = yours_or_ours("chrf", globals(), exercise="text-chrf")
@@ -556,6 +556,8 @@ for one, other in (("den alten Häusern", "die alten Häuser"), ("vanhoissa talo
     print(f"{one:22} / {other:20}  BLEU {ours([one], [[other]]):5.1f}   chrF {by_letters(one, [other]):5.1f}")
 
 # %% [markdown]
+# No text here has four words, so there is no 4-gram to match: BLEU needs a corpus. chrF gives a sensible number even for two words.
+#
 # ## How good are SmolLM2's summaries?
 #
 # Score three kinds of summary against our first references: the model's, our second ones, and the *lead*, which copies the report's first sentence and thinks nothing.
@@ -599,11 +601,12 @@ intervals(
 )
 
 # %% [markdown]
-# Copying the first sentence beats both. By ROUGE-2 and ROUGE-L a good summary in other words is no better than a model that invents things.
+# In our run copying the first sentence beats both, and by ROUGE-2 and ROUGE-L a good summary in other words is no better than a model that invents things.
+# The model's interval is the widest: now and then it copies a sentence, and now and then it goes astray.
 # Newspapers put what matters first, so the lead is a strong baseline on news; a result without it means little.
 # (Our first references also keep close to the first sentences. The data card in `handbook.summaries` says so: read such cards before you believe a picture.)
 #
-# The intervals of the model and of our second summaries overlap. For the model and the lead, ask about the *difference*, report by report, because hard reports are hard for both:
+# Where two intervals overlap, as the model's and our second summaries' do, they leave it open who is ahead. Ask about the *difference*, report by report, because hard reports are hard for both. Here for the lead and the model:
 
 # %% demo
 for metric in metrics:
@@ -691,10 +694,10 @@ unit = "mean score (0 to 100; MiniLM: 100 × cosine)"
 intervals([*metrics, "MiniLM"], rows, title="Sixteen lies and sixteen honest summaries", xlabel=unit)
 
 # %% [markdown]
-# Nineteen words of twenty stay, and so does the score. Every metric prefers the lies, and the encoder does too: a word and its opposite stand in the same sentences, so their vectors are near.
+# Nineteen words of twenty stay, and F1 is 19/20. Every metric prefers the lies, and the encoder does too: a word and its opposite stand in the same sentences, so their vectors are near.
 # None of them asks whether a text is *true*.
 #
-# That question needs another instrument: questions about the report that the summary must answer, a model that judges whether the report implies the summary, or a reader. A judge model has its own biases; lesson 5 measured two.
+# That question needs another instrument: questions about the report that the summary must answer, a model that judges whether the report implies the summary, or a reader. A judge model has biases of its own, position bias among them (lesson 5).
 #
 # ## Recap
 #
@@ -730,9 +733,10 @@ intervals([*metrics, "MiniLM"], rows, title="Sixteen lies and sixteen honest sum
 # ## Further reading
 #
 # - Lin 2004, [ROUGE: A Package for Automatic Evaluation of Summaries](https://aclanthology.org/W04-1013/).
-# - Papineni et al. 2002, [BLEU: a Method for Automatic Evaluation of Machine Translation](https://aclanthology.org/P02-1040/): short, and still the clearest account.
+# - Papineni et al. 2002, [BLEU: a Method for Automatic Evaluation of Machine Translation](https://aclanthology.org/P02-1040/).
 # - Popović 2015, [chrF: character n-gram F-score for automatic MT evaluation](https://aclanthology.org/W15-3049/).
 # - Post 2018, [A Call for Clarity in Reporting BLEU Scores](https://arxiv.org/abs/1804.08771), arXiv:1804.08771: why `sacrebleu` exists.
 # - Grusky 2023, "Rogue Scores", ACL 2023, long papers: a review of how ROUGE is computed and reported.
-# - Fabbri et al. 2021, [SummEval: Re-evaluating Summarization Evaluation](https://arxiv.org/abs/2007.12626), arXiv:2007.12626: metrics compared with human judgements.
-# - Zhang et al. 2020, [BERTScore](https://arxiv.org/abs/1904.09675), arXiv:1904.09675: vectors instead of words.
+# - Fabbri et al. 2021, [SummEval: Re-evaluating Summarization Evaluation](https://arxiv.org/abs/2007.12626), TACL, arXiv:2007.12626: metrics compared with human judgements.
+# - Zhang et al. 2020, [BERTScore](https://arxiv.org/abs/1904.09675), ICLR 2020, arXiv:1904.09675: vectors instead of words.
+# - Jin et al. 2020, [Is BERT Really Robust?](https://arxiv.org/abs/1907.11932), AAAI 2020, arXiv:1907.11932: a search over words, as in your last exercise, that fools classifiers.

@@ -5,6 +5,7 @@ comparing every place with every other; chance is judged by counts.
 """
 
 import decimal
+import itertools
 import math
 import random
 
@@ -64,7 +65,28 @@ def all_replaced(text, synonyms, keep=()):
 
 
 ONE = {"old": ["aged"], "aged": ["ripe"], "house": ["iPad"], "quick": ["very fast"], "été": ["saison"], "s": ["is"], "c": ["sea"]}
-PIECES = ("old", "Old", "OLD", "gold", "older", "aged", "house", "House", "quick", "Été", "old-time", "it's", "(old)", "old2", "2old", "_old_", "  ", "\n", "tea.", "Old?")
+PIECES = (
+    "old",
+    "Old",
+    "OLD",
+    "gold",
+    "older",
+    "aged",
+    "house",
+    "House",
+    "quick",
+    "Été",
+    "old-time",
+    "it's",
+    "(old)",
+    "old2",
+    "2old",
+    "_old_",
+    "  ",
+    "\n",
+    "tea.",
+    "Old?",
+)
 
 
 class TestAugment(Exercise, id="mix-augment"):
@@ -72,7 +94,12 @@ class TestAugment(Exercise, id="mix-augment"):
 
     def probe(self, submission):
         """Every rule by itself, at p = 1 and 0; the sources of chance; counts over long texts."""
-        cases = [(" ".join(PIECES), 1, {"synonyms": ONE, "p": 1.0}), ("Old old", 1, {"synonyms": ONE, "p": 0.0}), ("", 1, {}), ("The Old Mill, old.", 2, {"p": 1, "synonyms": ONE})]
+        cases = [
+            (" ".join(PIECES), 1, {"synonyms": ONE, "p": 1.0}),
+            ("Old old", 1, {"synonyms": ONE, "p": 0.0}),
+            ("", 1, {}),
+            ("The Old Mill, old.", 2, {"p": 1, "synonyms": ONE}),
+        ]
         keeps = (["Old Mill"], ["old mill"], ["C++ old", "Dr. Old"], ["Old Mill", "Mill Old"], ["old"], ["C++"])
         text = "Old Mill Old, old mill. Dr. Old; Drs Old, C++ old old Older Old Millstone bold old"
         cases += [(text, 3, {"synonyms": ONE, "keep": keep, "p": 1.0}) for keep in keeps]
@@ -83,7 +110,17 @@ class TestAugment(Exercise, id="mix-augment"):
         twos = submission.run(augmented, submission.augment, [("old old", seed, {"synonyms": {"old": ["a"]}, "p": 0.5}) for seed in range(200)])
         both = round(twos.count("a a") / 40) if isinstance(twos, list) else None
         texts, twice, untouched, arguments = submission.run(sources_of_chance, submission.augment, "old " * 12)
-        return submission.run(augmented, submission.augment, cases), shape, first, raised, both, texts[0] == texts[1], twice[0] == twice[1], untouched, arguments
+        return (
+            submission.run(augmented, submission.augment, cases),
+            shape,
+            first,
+            raised,
+            both,
+            texts[0] == texts[1],
+            twice[0] == twice[1],
+            untouched,
+            arguments,
+        )
 
     @core
     def test_replaces_whole_words(self, submission, dice):
@@ -91,17 +128,34 @@ class TestAugment(Exercise, id="mix-augment"):
         texts = [" ".join(dice.choices(PIECES, k=14)) for _ in range(12)]
         got = submission.run(augmented, submission.augment, [(text, 1, {"synonyms": ONE, "p": 1.0}) for text in texts])
         for text, mine in zip(texts, got, strict=True):
-            expect.equal(mine, all_replaced(text, ONE), why="a word is an unbroken run of letters; spaces and signs stay as they are", called=f"augment of {text!r}")
+            expect.equal(
+                mine,
+                all_replaced(text, ONE),
+                why="a word is an unbroken run of letters; spaces and signs stay as they are",
+                called=f"augment of {text!r}",
+            )
 
     @core
     def test_names_stay(self, submission, dice):
         """No word of a name in `keep` is replaced, wherever the name stands; the same word elsewhere is."""
         words = ["Old", "Mill", "old", "mill", "Dr.", "C++", "Older", "Mills", "Gold", "Old.", "(Old", "house"]
         keeps = [["Old Mill"], ["Dr. Old", "C++ old"], ["Old Mill", "Mill Old"], ["Old"], ["house", "C++"], []]
-        cases = [(" ".join(dice.choices(words, k=20)) + " Old Mill Old, old Mill Dr. Old C++ old Drs Old Dr- Old", 1, {"synonyms": ONE, "keep": keep, "p": 1.0}) for keep in keeps * 2]
+        cases = [
+            (
+                " ".join(dice.choices(words, k=20)) + " Old Mill Old, old Mill Dr. Old C++ old Drs Old Dr- Old WindMill Old; Old Millstone",
+                1,
+                {"synonyms": ONE, "keep": keep, "p": 1.0},
+            )
+            for keep in keeps * 2
+        ]
         for (text, _, options), mine in zip(cases, submission.run(augmented, submission.augment, cases), strict=True):
             want = all_replaced(text, ONE, options["keep"])
-            expect.equal(mine, want, why="protect the places of a name, not its words; a name may hold signs and overlap another", called=f"augment of {text!r} with keep={options['keep']}")
+            expect.equal(
+                mine,
+                want,
+                why="protect the places of a name, not its words; a name may hold signs and overlap another",
+                called=f"augment of {text!r} with keep={options['keep']}",
+            )
 
     @core
     def test_the_chance_is_p(self, submission, dice):
@@ -113,7 +167,9 @@ class TestAugment(Exercise, id="mix-augment"):
             expect.true(len(words) == n, "the number of words must stay the same", got=text)
             near(sum(word != "old" for word in words), n, p, f"words replaced at p = {p}", "draw once for every word; the default of p is 0.3")
             for mark in "abc":
-                near(words.count(mark), n, p / 3, f"one of three synonyms at p = {p}", "rng.choice(...) for every word anew, over all of the synonyms")
+                near(
+                    words.count(mark), n, p / 3, f"one of three synonyms at p = {p}", "rng.choice(...) for every word anew, over all of the synonyms"
+                )
             pairs = sum(left != "old" and right != "old" for left, right in zip(words[::2], words[1::2], strict=True))
             near(pairs, n // 2, p * p, "neighbours that are both replaced", "each word's draw is its own: a fixed number of words is not a chance")
             alike = sum(left == right != "old" for left, right in zip(words[::2], words[1::2], strict=True))
@@ -122,20 +178,37 @@ class TestAugment(Exercise, id="mix-augment"):
     def test_every_word_by_itself(self, submission, dice):
         """Of two words, sometimes none, sometimes one and sometimes both are replaced."""
         n = 400
-        texts = submission.run(augmented, submission.augment, [("old old", dice.randrange(1 << 30), {"synonyms": {"old": ["a"]}, "p": 0.5}) for _ in range(n)])
+        texts = submission.run(
+            augmented, submission.augment, [("old old", dice.randrange(1 << 30), {"synonyms": {"old": ["a"]}, "p": 0.5}) for _ in range(n)]
+        )
         for text, chance in (("a a", 0.25), ("old old", 0.25), ("a old", 0.25)):
-            near(texts.count(text), n, chance, f"texts 'old old' that became {text!r} at p = 0.5", "a fixed share of the words is not a chance for each")
+            near(
+                texts.count(text),
+                n,
+                chance,
+                f"texts 'old old' that became {text!r} at p = 0.5",
+                "a fixed share of the words is not a chance for each",
+            )
 
     def test_none_or_all(self, submission):
         """With p = 0 nothing is replaced, a text without known words stays as it is, and so does an empty one."""
-        cases = [("Old  gold,\told.", 1, {"p": 0.0}), ("", 2, {"p": 1.0}), ("Nothing to\nsee  here...", 3, {"p": 1.0}), ("old", 4, {"p": 1, "synonyms": {}})]
+        cases = [
+            ("Old  gold,\told.", 1, {"p": 0.0}),
+            ("", 2, {"p": 1.0}),
+            ("Nothing to\nsee  here...", 3, {"p": 1.0}),
+            ("old", 4, {"p": 1, "synonyms": {}}),
+        ]
         expect.equal(submission.run(augmented, submission.augment, cases), [text for text, _, _ in cases], why="all else stays as it is")
 
     def test_all_chance_comes_from_rng(self, submission):
         """Equal states of rng give equal texts, whatever the global seed; the state moves on; the global one is not touched."""
         texts, twice, untouched, _ = submission.run(sources_of_chance, submission.augment, "old " * 60)
-        expect.true(texts[0] == texts[1] == twice[0], "two rng in the same state gave different texts", why="draw from rng, not from the module random")
-        expect.true(twice[0] != twice[1], "a second call with the same rng gave the same text again", why="use rng as it comes, without a seed of your own")
+        expect.true(
+            texts[0] == texts[1] == twice[0], "two rng in the same state gave different texts", why="draw from rng, not from the module random"
+        )
+        expect.true(
+            twice[0] != twice[1], "a second call with the same rng gave the same text again", why="use rng as it comes, without a seed of your own"
+        )
         expect.true(untouched, "the global random state was changed", why="random.seed and random.choice belong to everybody; use rng")
 
     def test_leaves_its_arguments_alone(self, submission):
@@ -145,7 +218,9 @@ class TestAugment(Exercise, id="mix-augment"):
 
     def test_refuses_what_is_no_chance(self, submission):
         """A p below 0 or above 1 ends in a ValueError."""
-        expect.equal(submission.run(augmented, submission.augment, [("mill", 1, {"p": p}) for p in (0, 1)]), ["mill", "mill"], why="0 and 1 are chances")
+        expect.equal(
+            submission.run(augmented, submission.augment, [("mill", 1, {"p": p}) for p in (0, 1)]), ["mill", "mill"], why="0 and 1 are chances"
+        )
         for p in (-0.01, 1.01):
             expect.raises("ValueError", submission.run, augmented, submission.augment, [("old", 1, {"p": p})], why="leave the given test where it is")
 
@@ -213,13 +288,18 @@ class TestMixtureWeights(Exercise, id="mix-weights"):
 
     def test_limit(self, submission, dice):
         """A source larger than the limit counts as the limit, before the temperature is applied; smaller ones as they are."""
-        cases = [(some_sizes(dice, 1, 200) | {"huge": 10**6}, temperature, limit) for temperature in (1.0, 2.0, 0.7, math.inf) for limit in (1, 60, 10**4)]
+        cases = [
+            (some_sizes(dice, 1, 200) | {"huge": 10**6}, temperature, limit) for temperature in (1.0, 2.0, 0.7, math.inf) for limit in (1, 60, 10**4)
+        ]
         self.compare(submission, cases, "min(n, limit) first, then the power")
 
     def test_nothing_overflows(self, submission, dice):
         """Sizes of 10 ** 15 and temperatures of 0.001 give the largest source all; equally large ones share it."""
         n = dice.randint(10**14, 10**15)
-        cases = [({"a": n, "b": n // 3, "c": n, "d": 1}, t) for t in (0.001, 0.01, 1.0, 4.0)] + [({"a": 3, "b": 1, "c": 3}, 0.001), ({"a": 1, "b": 1}, 0.001)]
+        cases = [({"a": n, "b": n // 3, "c": n, "d": 1}, t) for t in (0.001, 0.01, 1.0, 4.0)] + [
+            ({"a": 3, "b": 1, "c": 3}, 0.001),
+            ({"a": 1, "b": 1}, 0.001),
+        ]
         self.compare(submission, cases, "n ** 1000 does not fit into a float: take logarithms, and subtract the largest first")
 
     def test_keeps_the_order(self, submission, dice):
@@ -236,7 +316,9 @@ class TestMixtureWeights(Exercise, id="mix-weights"):
 
     def test_refuses_the_impossible(self, submission):
         """A temperature or limit that is not above 0, a negative size, or nothing at all ends in a ValueError."""
-        expect.close(submission.mixture_weights({"a": 1, "b": 0}, 1e-3, 1), {"a": 1.0, "b": 0.0}, why="this is possible: one document, and a small temperature")
+        expect.close(
+            submission.mixture_weights({"a": 1, "b": 0}, 1e-3, 1), {"a": 1.0, "b": 0.0}, why="this is possible: one document, and a small temperature"
+        )
         for case in (({"a": 1}, 0), ({"a": 1}, -2.0), ({"a": 1}, 1.0, 0), ({"a": -1, "b": 5},), ({"a": 0},), ({},)):
             expect.raises("ValueError", submission.mixture_weights, *case, why="leave the given test where it is")
 
@@ -265,12 +347,26 @@ def portrait(sample_mixture, sources, weights):
 
     plain, later = first(60, sources, weights, 4), first(40, sources, weights, 4, skip=7)
     form = repr(plain[0])[:1] + str([type(part).__name__ for part in plain[0]] if isinstance(plain[0], tuple | list) else type(plain[0]).__name__)
-    skipped = [plain[k : k + 40] == later for k in (0, 5, 6, 7, 8)], [[list(pair)[1] for pair in later if isinstance(pair, tuple | list) and pair[0] == name][:4] for name in sources]
+    skipped = (
+        [plain[k : k + 40] == later for k in (0, 5, 6, 7, 8)],
+        [[list(pair)[1] for pair in later if isinstance(pair, tuple | list) and pair[0] == name][:4] for name in sources],
+    )
     items = {name: [pair[1] for pair in plain if isinstance(pair, tuple | list) and pair[0] == name][:8] for name in sources}
     many = [pair[0] for pair in first(2000, {"a": [1], "b": [2]}, {"a": 1, "b": 3}, 6) if isinstance(pair, tuple | list)]
     scaled = [pair[0] for pair in first(600, {"a": [1], "b": [2]}, {"a": 3.0, "b": 3.0}, 6) if isinstance(pair, tuple | list)]
-    again = sum(left == right for left, right in zip(many, many[1:]))
-    return form, len(plain), skipped, items, len(many), round(many.count("a") / 150), round(again / 150), round(scaled.count("a") / 150), plain == first(60, sources, weights, 5), plain == first(60, sources, weights, 4)
+    again = sum(left == right for left, right in itertools.pairwise(many))
+    return (
+        form,
+        len(plain),
+        skipped,
+        items,
+        len(many),
+        round(many.count("a") / 150),
+        round(again / 150),
+        round(scaled.count("a") / 150),
+        plain == first(60, sources, weights, 5),
+        plain == first(60, sources, weights, 4),
+    )
 
 
 def refusal(sample_mixture, *case):
@@ -327,7 +423,13 @@ class TestSampleMixture(Exercise, id="mix-sample"):
         """A portrait of the stream; independence, reads, refusals."""
         sample, weights = submission.sample_mixture, {"a": 1, "b": 2, "c": 1}
         facts = submission.run(portrait, sample, self.SOURCES, weights)
-        bad = [({"a": [1]}, {"b": 1}, 0), ({"a": [1], "b": [2]}, {"a": 1}, 0), ({"a": [1]}, {"a": 0}, 0), ({"a": [1], "b": [1]}, {"a": -1, "b": 2}, 0), ({"a": []}, {"a": 1}, 0)]
+        bad = [
+            ({"a": [1]}, {"b": 1}, 0),
+            ({"a": [1], "b": [2]}, {"a": 1}, 0),
+            ({"a": [1]}, {"a": 0}, 0),
+            ({"a": [1], "b": [1]}, {"a": -1, "b": 2}, 0),
+            ({"a": []}, {"a": 1}, 0),
+        ]
         refused = [submission.run(refusal, sample, *case) for case in bad]
         found = submission.run(independence, sample, (self.SOURCES, weights, 4), 30)
         same = (found[0][0] == found[0][1], found[0][0] == found[1] == found[2], found[3]) if isinstance(found, tuple) else found
@@ -346,37 +448,72 @@ class TestSampleMixture(Exercise, id="mix-sample"):
             expect.true(len(got) == 80, "the stream ended; it must go on for ever", got=got)
             for name, source in self.SOURCES.items():
                 mine = [item for each, item in got if each == name]
-                expect.equal(mine, (list(source) * 80)[: len(mine)], why="go on where this source was left, and open it again at its end", called=f"the items of source {name} = {source!r}")
+                expect.equal(
+                    mine,
+                    (list(source) * 80)[: len(mine)],
+                    why="go on where this source was left, and open it again at its end",
+                    called=f"the items of source {name} = {source!r}",
+                )
 
     @core
     def test_the_weights_are_chances(self, submission, dice):
         """Every item's source is drawn anew, with chances in proportion to the weights, which need not sum to 1."""
         n = 3000
-        for weights in ({"a": 5, "b": 3, "c": 2}, {"a": 0.02, "b": 0.06, "c": 0.12}):
-            names = submission.run(names_drawn, submission.sample_mixture, (self.SOURCES, weights, dice.randrange(1 << 30)), n)
+        short = {"a": [1], "b": list(range(99)), "c": "xy"}
+        for sources, weights in ((self.SOURCES, {"a": 5, "b": 3, "c": 2}), (short, {"a": 0.12, "b": 0.06, "c": 0.02})):
+            names = submission.run(names_drawn, submission.sample_mixture, (sources, weights, dice.randrange(1 << 30)), n)
             expect.true(len(names) == n, "the stream ended; it must go on for ever", got=names)
             shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
             for name, share in shares.items():
-                near(names.count(name), n, share, f"items from {name}, with weight {weights[name]} of {sum(weights.values()):g}", "rng.choices(names, weights) for every item")
+                near(
+                    names.count(name),
+                    n,
+                    share,
+                    f"items from {name}, with weight {weights[name]} of {sum(weights.values()):g}",
+                    "rng.choices(names, weights) for every item",
+                )
             again = sum(left == right for left, right in zip(names[::2], names[1::2], strict=True))
-            near(again, n // 2, sum(share**2 for share in shares.values()), "neighbours from the same source", "draw anew for each item, whatever came before")
+            near(
+                again,
+                n // 2,
+                sum(share**2 for share in shares.values()),
+                "neighbours from the same source",
+                "draw anew for each item, whatever came before",
+            )
 
     def test_same_seed_same_stream(self, submission, dice):
-        """The same seed gives the same pairs, whatever other random numbers are drawn and whoever else streams; another seed gives others."""
+        """The same seed gives the same pairs, whatever other random numbers are drawn; other seeds give others."""
         seed = dice.randrange(1 << 30)
         case = (self.SOURCES, {"a": 1, "b": 2, "c": 1}, seed)
-        streams, one, two, untouched = submission.run(independence, submission.sample_mixture, case, 60)
-        expect.true(streams[0] == streams[1] == one == two, "the same seed gave different streams", why="random.Random(seed) inside the function, and iterators of your own")
+        streams, *_ = submission.run(independence, submission.sample_mixture, case, 60)
+        expect.true(
+            streams[0] == streams[1], "the same seed gave different streams", why="random.Random(seed) inside the function, and iterators of your own"
+        )
+        others = self.pairs(submission, [(*case[:2], each, {}) for each in range(seed, seed + 6)], 60)
+        orders = {tuple(name for name, _ in other) for other in others}
+        expect.true(len(orders) == 6, "another seed gave the same order of sources", why="seed your generator with `seed`")
+
+    def test_streams_do_not_disturb_each_other(self, submission, dice):
+        """Two streams that are read in turns give what each gives alone, and nobody else's random state is touched."""
+        streams, one, two, untouched = submission.run(
+            independence, submission.sample_mixture, (self.SOURCES, {"a": 1, "b": 2, "c": 1}, dice.randrange(1 << 30)), 60
+        )
+        expect.true(
+            streams[0] == one == two, "streams that are read in turns disturb each other", why="a generator and iterators of each stream's own"
+        )
         expect.true(untouched, "the global random state was changed", why="use a random.Random of your own")
-        (other,) = self.pairs(submission, [(*case[:2], seed + 1, {})], 60)
-        expect.true([name for name, _ in other] != [name for name, _ in one], "another seed gave the same order of sources", why="seed your generator with `seed`")
 
     def test_skip_resumes(self, submission, dice):
         """With skip = n the stream goes on as it would have without a break, across the ends of sources too."""
         seed, weights = dice.randrange(1 << 30), {"a": 1, "b": 2, "c": 4}
         whole, *rest = self.pairs(submission, [(self.SOURCES, weights, seed, {"skip": skip}) for skip in (0, 1, 2, 9, 40)])
         for skip, got in zip((1, 2, 9, 40), rest, strict=True):
-            expect.equal(got[: 80 - skip], whole[skip:], why="draw and read what is skipped as well, but do not yield it", called=f"a stream with skip = {skip}")
+            expect.equal(
+                got[: 80 - skip],
+                whole[skip:],
+                why="draw and read what is skipped as well, but do not yield it",
+                called=f"a stream with skip = {skip}",
+            )
 
     def test_reads_only_what_it_yields(self, submission):
         """Endless sources work: nothing is read before it is to be yielded, and a source that is never drawn is never opened."""
@@ -384,24 +521,43 @@ class TestSampleMixture(Exercise, id="mix-sample"):
             before, seen, opened = submission.run(reads_of_sources, submission.sample_mixture, 60, skip)
             expect.equal(before, {"a": 0, "b": 0}, why="nothing is read before the first item is asked for")
             for number, (name, item, reads) in enumerate(seen, start=1):
-                expect.true(reads[name] == item + 1 and sum(reads.values()) == number + skip, "more was read than was yielded", got=reads, why="take one item with next(), not a list of them")
+                expect.true(
+                    reads[name] == item + 1 and sum(reads.values()) == number + skip,
+                    "more was read than was yielded",
+                    got=reads,
+                    why="take one item with next(), not a list of them",
+                )
             expect.equal(opened, {"a": 1, "b": 1, "never": 0}, why="open a source when it is first drawn")
 
     def test_weight_zero(self, submission, dice):
         """A source of weight 0 gives nothing and may be empty; whole and skipped pairs are as if it weren't there to be drawn."""
-        (got,) = self.pairs(submission, [({"no": [], "a": [1, 2]}, {"no": 0, "a": 0.25}, dice.randrange(1 << 30), {"skip": 1})], 9)
-        expect.equal(got, [("a", item) for item in (2, 1) * 4 + (2,)], why="a chance of 0 is never drawn")
+        (got,) = self.pairs(submission, [({"no": [], "a": [1, 2]}, {"no": 0, "a": 0.25}, dice.randrange(1 << 30), {"skip": 1})], 301)
+        expect.equal(got, [("a", item) for item in (2, 1) * 150 + (2,)], why="a chance of 0 is never drawn")
 
     @pytest.mark.parametrize("at", range(4), ids=["names differ", "a weight is missing", "no weight above 0", "a negative weight"])
     def test_refuses_bad_weights(self, submission, at):
         """Names that differ, a negative weight or no weight above 0 end in a ValueError."""
-        cases = [({"a": [1]}, {"b": 1}, 0), ({"a": [1], "b": [2]}, {"a": 1}, 0), ({"a": [1]}, {"a": 0}, 0), ({"a": [1], "b": [1]}, {"a": -1, "b": 2}, 0)]
+        cases = [
+            ({"a": [1]}, {"b": 1}, 0),
+            ({"a": [1], "b": [2]}, {"a": 1}, 0),
+            ({"a": [1]}, {"a": 0}, 0),
+            ({"a": [1], "b": [1]}, {"a": -1, "b": 2}, 0),
+        ]
         expect.equal(list(submission.run(refusal, submission.sample_mixture, {"b": [1]}, {"b": 1}, 0)), [("b", 1)] * 2, why="these fit")
         expect.raises("ValueError", submission.run, refusal, submission.sample_mixture, *cases[at], why="leave the given test where it is")
 
     def test_refuses_an_empty_source(self, submission):
         """A source that is drawn and has no items ends in a ValueError, not in an endless loop or a StopIteration."""
-        expect.raises("ValueError", submission.run, refusal, submission.sample_mixture, {"a": []}, {"a": 1}, 0, why="a source that is empty right after it was opened stays empty")
+        expect.raises(
+            "ValueError",
+            submission.run,
+            refusal,
+            submission.sample_mixture,
+            {"a": []},
+            {"a": 1},
+            0,
+            why="a source that is empty right after it was opened stays empty",
+        )
         (got,) = self.pairs(submission, [({"a": [1]}, {"a": 1}, 0, {})], 3)
         expect.equal(got, [("a", 1)] * 3, why="a source of one item is not empty: it begins again")
 
@@ -436,7 +592,13 @@ class TestEpochsPenalty(Exercise, id="mix-epochs-penalty"):
         """The formula at many places; fits with and without errors, at the ends of the range, unsorted; the refusals."""
         places = [(e, r) for r in (0.1, 2, 15.4, 1000.0) for e in (0, 0.5, 1, 1.5, 4, 40, 1e4)]
         dice = random.Random(3)
-        data = [measured(dice, r, error) for r in (0.4, 3.0, 15.4, 90.0) for error in (0.0, 0.2)] + [([2, 4, 8], [2.0, 4.0, 8.0]), ([3, 9], [1.0, 1.0]), ([2], [1.5]), ([2, 3], [9, 9]), ([2.0, 50.0], [1.2, 30.0])]
+        data = [measured(dice, r, error) for r in (0.4, 3.0, 15.4, 90.0) for error in (0.0, 0.2)] + [
+            ([2, 4, 8], [2.0, 4.0, 8.0]),
+            ([3, 9], [1.0, 1.0]),
+            ([2], [1.5]),
+            ([2, 3], [9, 9]),
+            ([2.0, 50.0], [1.2, 30.0]),
+        ]
         fits = [submission.epochs_penalty(*case) for case in data]
         bad = [([1, 2], [1.0]), ([0.5, 1], [0.5, 1.0]), ([], [])]
         rounded = [round(math.log(max(fit, 1e-9)), 2) if isinstance(fit, float | int) else fit for fit in fits]
@@ -451,9 +613,9 @@ class TestEpochsPenalty(Exercise, id="mix-epochs-penalty"):
 
     def test_up_to_one_pass(self, submission, dice):
         """Up to one pass nothing is repeated: the worth is the number of passes."""
-        cases = [(e, r) for e in (0.0, dice.random(), 0.999, 1.0, 1) for r in (0.5, 15.0)]
+        cases = [(e, r) for e in (0.0, dice.random(), 0.95, 0.999, 1.0, 1) for r in (0.5, 15.0)]
         for (e, _), got in zip(cases, submission.each("effective_epochs", cases), strict=True):
-            expect.close(got, float(e), atol=1e-9, why="half a pass is worth half a pass")
+            expect.close(got, float(e), atol=1e-12, rtol=0.0, why="half a pass is worth half a pass")
 
     @core
     def test_finds_the_constant(self, submission, dice):
@@ -465,9 +627,11 @@ class TestEpochsPenalty(Exercise, id="mix-epochs-penalty"):
 
     def test_measurements_hold_errors(self, submission, dice):
         """With errors the fit has the smallest sum of squared differences in worth."""
-        cases = [measured(dice, r, 0.15) for r in (1.0, 6.0, 15.0, 50.0)]
+        cases = [measured(dice, r, 0.15) for r in (1.0, 6.0, 15.0, 50.0)] + [([1.5, 2, 3, 8], [1.9, 1.7, 3.2, 4.0])]
         for case, got in zip(cases, submission.each("epochs_penalty", cases), strict=True):
-            expect.close(got, best_r(*case), rtol=0.015, atol=0.0, why="the squares of worth[i] − effective_epochs(epochs[i], r_star), all measurements alike")
+            expect.close(
+                got, best_r(*case), rtol=0.015, atol=0.0, why="the squares of worth[i] − effective_epochs(epochs[i], r_star), all measurements alike"
+            )
 
     def test_the_ends_of_the_range(self, submission, dice):
         """Repetition without any loss gives R_MAX, repetition without any use R_MIN."""
@@ -517,7 +681,9 @@ def sides(answer, groups):
     expect.equal(sorted([*train, *test]), list(range(len(groups))), why="every position is in one of the two lists, and in one only")
     expect.equal([train, test], [sorted(train), sorted(test)], why="positions come in ascending order")
     in_test = {groups[at] for at in test}
-    expect.true(in_test.isdisjoint(groups[at] for at in train), "a group is on both sides", got=answer, why="decide once for a group, not for each example")
+    expect.true(
+        in_test.isdisjoint(groups[at] for at in train), "a group is on both sides", got=answer, why="decide once for a group, not for each example"
+    )
     return {group: group in in_test for group in groups}
 
 
@@ -547,14 +713,28 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
         refused = [submission.split_by_group(["a"], share) for share in (0.0, 1.0, 1.5)]
         kept = submission.keep(groups[:6])
         submission.split_by_group(kept, 0.4)
-        return facts, again, salted[0] == salted[1], round(len(base) / 40), round(len(test_groups(names)) / 40), submission.split_by_group([]), refused, type(plain).__name__, submission.value(kept), len(plain[0]) // 60
+        return (
+            facts,
+            again,
+            salted[0] == salted[1],
+            round(len(base) / 40),
+            round(len(test_groups(names)) / 40),
+            submission.split_by_group([]),
+            refused,
+            type(plain).__name__,
+            submission.value(kept),
+            len(plain[0]) // 60,
+        )
 
     @core
     def test_groups_stay_together(self, submission, dice):
         """Every example is on one side, in order, and no group is on both."""
+        cases = []
         for _ in range(3):
             groups = [f"user {dice.randrange(40)}" for _ in range(150)]
-            found = sides(submission.split_by_group(groups, 0.4, dice.randrange(1 << 30)), groups)
+            cases.append((groups, 0.4, dice.randrange(1 << 30)))
+        for (groups, *_), answer in zip(cases, submission.each("split_by_group", cases), strict=True):
+            found = sides(answer, groups)
             expect.true(len(set(found.values())) == 2, "with some forty groups and share 0.4, both sides must have some", got=found)
 
     @core
@@ -562,8 +742,9 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
         """Each group is in the test with chance `share`; by default 0.2."""
         n = 2000
         groups = [f"doc-{at}" for at in range(n)]
-        for how in ((0.1, dice.randrange(1 << 30)), (0.55, dice.randrange(1 << 30)), ()):
-            found = sides(submission.split_by_group(groups, *how), groups)
+        hows = ((0.1, dice.randrange(1 << 30)), (0.55, dice.randrange(1 << 30)), ())
+        for how, answer in zip(hows, submission.each("split_by_group", [(groups, *how) for how in hows]), strict=True):
+            found = sides(answer, groups)
             share = how[0] if how else 0.2
             near(sum(found.values()), n, share, f"groups in the test at share {share}", "the share is that of the test")
             both = sum(found[left] and found[right] for left, right in zip(groups[::2], groups[1::2], strict=True))
@@ -574,29 +755,54 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
         """A group's side stays the same when examples come in another order, more often, or with other groups."""
         names = [f"story {at}" for at in dice.sample(range(10_000), 120)]
         seed = dice.randrange(1 << 30)
-        whole = sides(submission.split_by_group(names, 0.4, seed), names)
         fewer = dice.sample(names, 70)
-        for groups, what in ((names[::-1], "in reverse"), ([*names, *fewer, *fewer], "with more examples of some"), (fewer, "without the others"), ([*names, *map(str, range(300))], "with new groups")):
-            mine = sides(submission.split_by_group(groups, 0.4, seed), groups)
+        corpora = {
+            "the first time": names,
+            "in reverse": names[::-1],
+            "with more examples of some": [*names, *fewer, *fewer],
+            "without the others": fewer,
+            "with new groups": [*names, *map(str, range(300))],
+        }
+        answers = submission.each("split_by_group", [(groups, 0.4, seed) for groups in corpora.values()])
+        whole = {}
+        for (what, groups), answer in zip(corpora.items(), answers, strict=True):
+            mine = sides(answer, groups)
+            whole = whole or mine
             moved = [group for group in names if group in mine and mine[group] != whole[group]]
-            expect.true(not moved, f"groups changed sides when the corpus came {what}", got=moved, why="give every group a number of its own, from its name and the seed; do not shuffle a list")
+            expect.true(
+                not moved,
+                f"groups changed sides when the corpus came {what}",
+                got=moved,
+                why="give every group a number of its own, from its name and the seed; do not shuffle a list",
+            )
 
     def test_the_same_in_every_run(self, submission, dice):
         """The split is the same in every run of Python, where hash() of a string is another one each time."""
         one, two = submission.run(two_salts, submission.split_by_group, [f"story {dice.randrange(10**6)}" for _ in range(80)])
-        expect.equal(one, two, why="hash() is salted anew at each start, and the global random state is anybody's: use hashlib or a random.Random seeded with text")
+        expect.equal(
+            one,
+            two,
+            why="hash() is salted anew at each start, and the global random state is anybody's: use hashlib or a random.Random seeded with text",
+        )
 
     def test_the_seed_draws_anew(self, submission, dice):
         """Another seed gives sides that have nothing to do with the first ones."""
         groups, seed = [f"doc-{at}" for at in range(1500)], dice.randrange(1 << 20)
-        one, two = (sides(submission.split_by_group(groups, 0.3, s), groups) for s in (seed, seed + 1))
-        near(sum(one[g] and two[g] for g in groups), len(groups), 0.09, "groups in the test under both of two seeds", "the seed belongs into what is hashed, together with the name")
+        one, two = (sides(answer, groups) for answer in submission.each("split_by_group", [(groups, 0.3, s) for s in (seed, seed + 1)]))
+        near(
+            sum(one[g] and two[g] for g in groups),
+            len(groups),
+            0.09,
+            "groups in the test under both of two seeds",
+            "the seed belongs into what is hashed, together with the name",
+        )
 
     def test_a_larger_share_only_adds(self, submission, dice):
         """With a larger share, groups move from training to test and never back."""
         groups, seed = [f"doc-{at}" for at in range(300)], dice.randrange(1 << 30)
-        found = [sides(submission.split_by_group(groups, share, seed), groups) for share in (0.1, 0.3, 0.8)]
-        back = [g for small, large in zip(found, found[1:], strict=False) for g in groups if small[g] and not large[g]]
+        answers = submission.each("split_by_group", [(groups, share, seed) for share in (0.1, 0.3, 0.8)])
+        found = [sides(answer, groups) for answer in answers]
+        back = [g for small, large in itertools.pairwise(found) for g in groups if small[g] and not large[g]]
         expect.true(not back, "groups left the test when the share grew", got=back, why="one number for each group, compared with the share")
 
     def test_small_cases(self, submission, dice):
@@ -604,14 +810,28 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
         expect.equal([list(side) for side in submission.split_by_group([])], [[], []], why="no examples, no positions")
         groups = ["", "a", "A", " a", "é", "a", ""] + ["same"] * 5
         sides(submission.split_by_group(groups, 0.5, dice.randrange(1 << 30)), groups)
-        names = [f"{'Ab'[at % 2]}{at // 2}" for at in range(400)] + [f"{'aB'[at % 2]}{at // 2}" for at in range(400)]
+        names = [f"{form}{at}{end}" for at in range(200) for form in "aA" for end in ("", " ")]
         found = sides(submission.split_by_group(names, 0.5, 1), names)
-        near(sum(found[f"A{at}"] == found[f"a{at}"] for at in range(200)), 200, 0.5, "pairs like A7 and a7 on the same side", "two names are two groups, if only their case differs")
+        near(
+            sum(found[f"A{at}"] == found[f"a{at}"] for at in range(200)),
+            200,
+            0.5,
+            "pairs like A7 and a7 on the same side",
+            "two names are two groups, if only their case differs",
+        )
+        near(
+            sum(found[f"a{at} "] == found[f"a{at}"] for at in range(200)),
+            200,
+            0.5,
+            "pairs like 'a7' and 'a7 ' on the same side",
+            "two names are two groups, if only a space differs",
+        )
 
     def test_refuses_what_is_no_share(self, submission):
         """A share that is not strictly between 0 and 1 ends in a ValueError."""
-        sides(submission.split_by_group(["a", "b"], 0.001), ["a", "b"])
-        for share in (0.0, 1.0, -0.2, 1.2):
+        few = [list(side) for answer in submission.each("split_by_group", [(["a", "b"], share) for share in (1e-9, 1 - 1e-9)]) for side in answer]
+        expect.equal(few, [[0, 1], [], [], [0, 1]], why="these are shares, and a side may be empty: chance decides for each group")
+        for share in (0.0, 1.0, 1.2):
             expect.raises("ValueError", submission.split_by_group, ["a", "b"], share, why="leave the given test where it is")
 
 
@@ -651,7 +871,7 @@ class TestContaminated(Exercise, id="mix-contaminated"):
     """Exercise mix-contaminated."""
 
     TRAIN = ["Slow steps, they say, reach the end.", "Don't look back_now", "Straße 7 é", "a a b", "", "x y z", "un café noir", "p1 p2"]  # noqa: RUF012
-    TEST = [
+    TEST = [  # noqa: RUF012
         "slow STEPS they", "slow steps reach the end", "end don t", "steps they", "don't look", "dont look back", "", "...", "look back now", "STRASSE 7", "b a a", "a a a",
         "low steps they say", "q", "end", "x y z", "y x z", "reach the end of it all", "they say reach the", "STRASSE 7 É", "slow steps they say reach the end", "a b", "a b b", "a b a", "un caf noir", "p p", "the the end", "q slow they steps say",
     ]  # fmt: skip
@@ -663,7 +883,15 @@ class TestContaminated(Exercise, id="mix-contaminated"):
         default = submission.contaminated([long], [" ".join(f"w{at}" for at in range(5, 5 + k)) + " and so on" * 4 for k in (12, 13, 14)])
         one, two = submission.keep(list(self.TRAIN)), submission.keep(list(self.TEST))
         submission.contaminated(one, two, 2)
-        return lists, default, submission.contaminated([], self.TEST, 1), submission.contaminated(self.TRAIN, [], 1), submission.contaminated(["a"], ["a"], 0), submission.value(one), submission.value(two)
+        return (
+            lists,
+            default,
+            submission.contaminated([], self.TEST, 1),
+            submission.contaminated(self.TRAIN, [], 1),
+            submission.contaminated(["a"], ["a"], 0),
+            submission.value(one),
+            submission.value(two),
+        )
 
     def compare(self, submission, cases, why):
         for case, got in zip(cases, submission.each("contaminated", cases), strict=True):
@@ -673,6 +901,7 @@ class TestContaminated(Exercise, id="mix-contaminated"):
     def test_finds_shared_runs(self, submission, dice):
         """A test text is found if n of its words stand in a row in one training text, whatever the case and punctuation."""
         cases = [(some_texts(dice, "abcdefg", 8, 0, 14), some_texts(dice, "abcdefg", 14, n, 12), n) for n in (1, 2, 3, 4, 5, 6)]
+        cases = [(train, [*test, *test[:4]], n) for train, test, n in cases]
         self.compare(submission, cases, "compare lists of words, not letters: every run of n words of the one with every run of the other")
 
     @core
@@ -682,7 +911,11 @@ class TestContaminated(Exercise, id="mix-contaminated"):
         rows = [dice.sample(vocabulary, 16) for _ in range(8)]
         copies = [[*row[:at], "new", *row[at + 1 :]] for row, at in zip(rows, (0, 3, 5, 6, 7, 8, 12, 15), strict=True)]
         edited = [row[start : start + length] + ["new"] * 6 for row in rows for start, length in ((0, 7), (4, 8), (9, 7), (8, 8))]
-        self.compare(submission, [([spoken(dice, row) for row in rows], [spoken(dice, row) for row in (*copies, *edited)], 8)], "a near duplicate shares long runs; comparing whole texts misses it")
+        self.compare(
+            submission,
+            [([spoken(dice, row) for row in rows], [spoken(dice, row) for row in (*copies, *edited)], 8)],
+            "a near duplicate shares long runs; comparing whole texts misses it",
+        )
 
     def test_short_texts(self, submission, dice):
         """A test text of fewer than n words is found if all of its words stand in a row in a training text."""
@@ -692,7 +925,28 @@ class TestContaminated(Exercise, id="mix-contaminated"):
     def test_words_are_whole(self, submission):
         """Words are compared whole, and split at everything that is neither a letter nor a digit."""
         train = ["the cat sat on a mat", "don't stop_me now", "ÉTÉ Straße 10", "x1 y2", "un café noir", "p1 p2 p3", "a a b c"]
-        test = ["he cat sat", "the cat sa", "cat sat on", "thecat sat on", "DON T stop", "stop me now!", "dont stop me", "été STRASSE 10", "ete strasse 10", "x 1 y", "x1 - y2", "cat; sat; on;", "un caf noir", "caf noir", "p p p", "p p", "a b b", "a b a", "b c c"]
+        test = [
+            "he cat sat",
+            "the cat sa",
+            "th ecat sat",
+            "cat sat on",
+            "thecat sat on",
+            "DON T stop",
+            "stop me now!",
+            "dont stop me",
+            "été STRASSE 10",
+            "ete strasse 10",
+            "x 1 y",
+            "x1 - y2",
+            "cat; sat; on;",
+            "un caf noir",
+            "caf noir",
+            "p p p",
+            "p p",
+            "a b b",
+            "a b a",
+            "b c c",
+        ]
         self.compare(submission, [(train, test, n) for n in (2, 3)], "text.casefold(), then runs of letters and digits of any alphabet")
 
     def test_runs_stay_inside_a_text(self, submission):
@@ -703,8 +957,12 @@ class TestContaminated(Exercise, id="mix-contaminated"):
     def test_thirteen_by_default(self, submission, dice):
         """By default n is 13: a run of 12 is no finding, one of 13 is."""
         row = [f"w{dice.randrange(10**6)}x{at}" for at in range(30)]
-        test = [" ".join(["new", *row[at : at + length], "end", *"abcdefgh"]) for at, length in ((3, 12), (0, 13), (17, 13), (18, 12), (5, 14), (0, 12))]
-        expect.equal(submission.contaminated([" ".join(row)], test), [1, 2, 4], why="the default of n is 13, and n words suffice: both ends of a text count")
+        test = [
+            " ".join(["new", *row[at : at + length], "end", *"abcdefgh"]) for at, length in ((3, 12), (0, 13), (17, 13), (18, 12), (5, 14), (0, 12))
+        ]
+        expect.equal(
+            submission.contaminated([" ".join(row)], test), [1, 2, 4], why="the default of n is 13, and n words suffice: both ends of a text count"
+        )
 
     def test_nothing_to_compare(self, submission):
         """Texts without words are never contaminated; without training texts nothing is, and without test texts there is nothing."""

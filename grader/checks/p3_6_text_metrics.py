@@ -119,7 +119,7 @@ class TestNgramOverlap(Exercise, id="text-ngram-overlap"):
         cases = [
             ("a a a b".split(), "a b a c a".split(), 1), ("a b a b".split(), "a b c".split(), 2), ("a b c d".split(), "b a d c".split(), 2),
             (["ab", "c", ""], ["a", "bc", ""], 2), (["a b", "c"], ["a", "b c"], 2), ([], ["a"], 1), (["a"], [], 3), (["a", "b"], ["a", "b"], 2),
-            ("a b c d e".split(), "c d e a b".split(), 3), (["A", "b."], ["a", "b"], 1), ("x y".split(), "a x b y c x y".split(), 1),
+            ("a b c d e".split(), "c d e a b".split(), 3), (["A", "b."], ["a", "b"], 1), ("x y".split(), "a x b y c x y".split(), 1), ([" a", "b\n"], ["a", "b"], 1),
         ]
         return [*(submission.ngram_overlap(*case) for case in cases), submission.run(call_and_show, submission.ngram_overlap, [["b", "a"], ["a", "b"], 1])]
 
@@ -155,7 +155,7 @@ class TestNgramOverlap(Exercise, id="text-ngram-overlap"):
     def test_words_stay_apart(self, submission):
         """Words are compared one by one: joined together, different n-grams may look the same. Case and punctuation count."""
         cases = [(["ab", "c"], ["a", "bc"], 2), (["a b", "c"], ["a", "b c"], 2), (["", "a"], ["a", ""], 2), (["", ""], ["", "", ""], 1),
-                 (["The", "end."], ["the", "end"], 1), (["a\tb", "c_d"], ["a", "b\tc_d"], 2), (["a,b", "c"], ["a", "b,c"], 2)]
+                 (["The", "end."], ["the", "end"], 1), (["a\tb", "c_d"], ["a", "b\tc_d"], 2), (["a,b", "c"], ["a", "b,c"], 2), ([" a", "b\n"], ["a", "b"], 1)]
         compare(submission, "ngram_overlap", cases, overlap_of, "compare tuples of the words as they are, not joined, lower-cased or stripped texts")
 
     def test_short_texts_have_no_ngrams(self, submission):
@@ -303,7 +303,8 @@ class TestRougeL(Exercise, id="text-rouge-l"):
 
     def test_long_texts(self, submission, dice):
         """Two texts of 300 words take less than a second, and count to their ends."""
-        cases = [(" ".join(sentence(dice, WORDS, 300, 300)), " ".join(sentence(dice, WORDS, 290, 300)))]
+        long = sentence(dice, WORDS, 300, 300)
+        cases = [(" ".join(long), " ".join(sentence(dice, WORDS, 290, 300))), (" ".join(long[-9:]), " ".join(long[:9] + long))]
         compare(submission, "rouge_l", cases, rouge_l_of, "fill a table of (words + 1) × (words + 1); a recursion without memory never ends")
 
 
@@ -592,7 +593,7 @@ class TestBleu(Exercise, id="text-bleu"):
         """Matches and totals are summed over all sentences before dividing: neither BLEUs nor precisions of sentences are averaged."""
         words = dice.sample(WORDS, 20)
         good, bad = " ".join(words[:10]), " ".join(words[10:14])
-        cases = [([good, bad], [[good], [" ".join(reversed(words[10:14]))]]), ([bad, good], [[" ".join([*words[10:12], *words[:2]])], [good]]), corpus(dice, 3), corpus(dice, 6, 2, MIXED)]
+        cases = [([good, bad], [[good], [" ".join(reversed(words[10:14]))]]), ([bad, good], [[" ".join([*words[10:12], *words[:2]])], [good]]), ([good, bad, bad], [[good], [bad], [words[0]]]), corpus(dice, 3), corpus(dice, 6, 2, MIXED)]
         compare(submission, "bleu", cases, bleu_of, "add up matches and totals of every n over the whole corpus, then divide once")
 
     def test_one_brevity_penalty_for_the_corpus(self, submission, dice):
@@ -657,7 +658,7 @@ class TestBleu(Exercise, id="text-bleu"):
                 ("", [" ".join(w[9:15])]),
                 (" ".join([one, one, *w[:5]]), [" ".join([one, *w[:9]]), " ".join([one, *w[3:6]])]),  # lengths 10 and 4 for 7: a tie
                 (" ".join(w[9:15]).capitalize(), [" ".join(w[9:11]), " ".join(w[9:16])]),  # 2 and 7 for 6
-                (" ".join(w[15:17]), [" ".join([*w[15:17], one])]),
+                *[(" ".join(w[15:17]), [" ".join([*w[15:17], one])])] * 2,  # the same sentence again counts again
             ]
             for rows in (sentences, [(mine, texts[::-1]) for mine, texts in reversed(sentences)]):
                 cases.append(([mine for mine, _ in rows], [texts for _, texts in rows]))
@@ -740,7 +741,7 @@ class TestChrf(Exercise, id="text-chrf"):
 
     def test_nothing_in_common(self, submission):
         """Empty texts, white space alone and texts without a common character score 0.0."""
-        cases = [("", ["a"]), ("a", [""]), ("", [""]), (" \n", ["\t"]), ("abc", ["xyz"]), ("abc", ["", "xyz"])]
+        cases = [("", ["a"]), ("a", [""]), ("", [""]), (" \n", ["\t"]), ("abc", ["xyz"]), ("abc", ["", "xyz"]), ("abc", ["", "abc"])]
         compare(submission, "chrf", cases, chrf_of, "a division by zero gives 0.0")
 
     def test_the_best_reference(self, submission, dice):
@@ -763,13 +764,13 @@ class TestChrf(Exercise, id="text-chrf"):
         compare(submission, "chrf", cases, chrf_of, "use the argument beta, squared, in both places")
 
     def test_all_rules_together(self, submission, dice):
-        """Sentences with capitals, tabs and repeats against three references, in both orders, for several n and beta."""
+        """Sentences with capitals, tabs and repeats against several references in all orders, an empty one too, for several n and beta."""
         cases = []
         for n, beta in ((6, 2.0), (3, 1.0), (8, 0.5)):
-            w = dice.sample(WORDS, 8)
-            near, far, short = f"{' '.join(w[:5])}\t{w[5].upper()}, {w[0]}.", f"{w[6]}\n{' '.join(w[1:4])}", w[0][:2]
-            hypothesis = f"{' '.join(w[:4])} {w[5].upper()}\n{w[7]}, {w[0]} {w[0]}"
-            cases += [(hypothesis, texts, n, beta) for texts in ([near, far, short], [far, short, near], [short, near, far])]
+            w = dice.sample(WORDS, 12)
+            near, far, short = f"{' '.join(w[:5])}\t{w[5].upper()}, {w[0]}.", f"{w[6]}\n{' '.join(w[1:4])} {' '.join(w[8:])}", w[0][:2]
+            hypothesis = f"{' '.join(w[:4])} {w[5].capitalize()}\n{w[7]}, {w[0]} {w[0]}"
+            cases += [(hypothesis, texts, n, beta) for texts in ([near, far, short], [far, short, near], [short, "", near, far])]
         compare(submission, "chrf", cases, chrf_of, "find the rule among the other checks first; if they all pass, see what one reference leaves behind for the next")
 
     def test_leaves_references_alone(self, submission):
@@ -856,7 +857,8 @@ class TestMetricFooled(Exercise, id="metric-fooled"):
         """A word that occurs several times is replaced in one place, each place being a candidate; opposites in both directions do not undo each other."""
         one, two, three = dice.sample(WORDS, 3)
         cases = [(f"{one} {two} {one} {three} {one}", {one: "other"}, None), (f"{one} {one}", {one: "other"}, None), (f"{three} {one} {two}", {one: two, two: one}, None),
-                 (f"{one} {two} {three}", {one: f"{two} {three}", two: three, three: one}, None)]
+                 (f"{one} {two} {three}", {one: f"{two} {three}", two: three, three: one}, None),
+                 (f"{one} {two} {three}", {one: "other", two: f"did not {two}", three: "another"}, [-3, -1, -2])]
         liked(submission, dice, cases, "go over places, not over words, and start every candidate from the reference itself")
 
     def test_words_as_they_stand(self, submission, dice):

@@ -5,7 +5,7 @@ import unicodedata
 
 from grader.checks.p2_2_data_cleaning import (
     agreeing,
-    alarm,
+    at_the_limits,
     audited,
     catches,
     check_audits,
@@ -15,11 +15,13 @@ from grader.checks.p2_2_data_cleaning import (
     is_signature,
     jaccard,
     luhn,
+    never_alarmed,
     number,
     pairs_of,
     same,
     sample,
     share,
+    under_another_salt,
     texts,
     web_line,
     word,
@@ -83,15 +85,25 @@ class TestHiddenQualityRules(Exercise, id="clean-quality-rules", hidden=True):
         dice.shuffle(cases)
         same(submission, "quality_rules", cases, "each document stands for itself")
 
+    def test_all_that_is_broken(self, submission):
+        """A document that breaks several rules gets all their names, in order, and one without words only the first."""
+        cases = [
+            (("\u2003\n",), ["too short"]), (("12 ... 34\n" * 5,), ["too short", "word length", "symbols", "letters", "stop words", "repeated lines"]),
+            (("x" * 90 + " and the",), ["too short", "word length"]), (("of the mill #\n" * 8,), ["symbols", "repeated lines"]), (("1234 5678 the of\n" * 6,), ["letters", "repeated lines"]),
+        ]  # fmt: skip
+        same(submission, "quality_rules", cases, "name every broken rule, in the order of the docstring")
+
 
 class TestHiddenExactDedup(Exercise, id="dedup-exact", hidden=True):
     """More of dedup-exact."""
 
     def test_once_is_enough(self, submission, dice):
         """Deduplicating twice changes nothing, and what is kept of two lists together begins with what is kept of the first."""
-        docs = [dice.choice(("A ", "a", " a", "b\t", "B", "c  d", "C d", "")) for _ in range(30)]
-        kept = submission.exact_dedup(docs)
+        docs = ["Straße", "b\t", "STRASSE"] + [dice.choice(("A ", "a", " a", "b\t", "B", "c  d", "C d", "")) for _ in range(30)]
+        given = submission.keep(docs)
+        kept = submission.exact_dedup(given)
         expect.equal(kept, first_of_each(docs), why="the first of each stays")
+        expect.equal(submission.value(given), docs, why="make a new list")
         expect.equal(submission.exact_dedup(kept), kept, why="no copies are left")
         expect.equal(submission.exact_dedup([*docs, "new", *docs]), [*kept, "new"], why="the first of each stays, in order")
 
@@ -176,8 +188,7 @@ class TestHiddenCheckDedup(Exercise, id="dedup-write-the-test", hidden=True):
     @core
     def test_another_right_one_passes(self, submission):
         """It is silent about a right deduplicator that sorts and groups."""
-        found = alarm(submission, right_by_groups)
-        expect.true(not found, "your test raises for a deduplicator that does all that the docstring says", got=found)
+        never_alarmed(submission, right_by_groups)
 
     test_notices_sorts_by_length = catches(sorts_by_length, "returns short texts first")
     test_notices_removes_one_copy_only = catches(removes_one_copy_only, "removes the second of three copies, but not the third")
@@ -206,6 +217,28 @@ class TestHiddenMinhash(Exercise, id="dedup-minhash", hidden=True):
                 why="a shingle counts once, however often it comes",
             )
 
+    def test_texts_that_differ_a_little(self, submission, dice):
+        """The shingles at both ends count, and the order of the words in each; and the signature fits those of other processes."""
+        words = [word(dice, 4, 7) for _ in range(8)]
+        texts_ = [" ".join(row) for row in (words, [*words[:-1], "other"], ["other", *words[1:]], words[::-1], words[:-1])]
+        whole, *others = (is_signature(got, 400) for got in submission.each("minhash_signature", [(text, 400, 3) for text in texts_]))
+        for other, text in zip(others, texts_[1:], strict=True):
+            J = jaccard(texts_[0], text)
+            expect.true(
+                abs(share(whole, other) - J) < 6.2 * math.sqrt(J * (1 - J) / 400) + 0.01,
+                f"the Jaccard similarity is {J:.2f}",
+                got=share(whole, other),
+                why="take all runs of three words, in order, from the first to the last",
+            )
+        here, there = submission.run(under_another_salt, submission.minhash_signature, texts_[0])
+        expect.equal(there, here, why="take a hash from hashlib, not Python's hash()")
+
+    def test_long_texts(self, submission, dice):
+        """Two long texts without a common shingle agree in hardly any place."""
+        a, b = (" ".join(f"{letter}{dice.randrange(10**6)}" for _ in range(2000)) for letter in "ab")
+        left, right = (is_signature(got, 48) for got in submission.each("minhash_signature", [(a, 48), (b, 48)]))
+        expect.true(share(left, right) < 0.04, "texts without a common shingle agree", got=share(left, right), why="the hashes need many values")
+
     def test_many_signatures(self, submission, dice):
         """Of two hundred signatures the planted pairs are found, in a moment."""
         signatures = [[dice.randrange(1 << 40) for _ in range(16)] for _ in range(200)]
@@ -233,6 +266,11 @@ class TestHiddenMaskPii(Exercise, id="clean-mask-pii", hidden=True):
         expect.equal(once, "[EMAIL], [IP], [PHONE], [CARD]; 2024-05-17.")
         expect.equal(submission.mask_pii(once), once, why="the masks themselves stay")
 
+    def test_everything_at_the_limits(self, submission, dice):
+        """A text with a piece of every kind, at and beyond each limit, one in a line, is masked where it should be."""
+        rows = at_the_limits(dice)
+        same(submission, "mask_pii", texts([("\n".join(piece for piece, _ in rows), "\n".join(mask for _, mask in rows))]), "judge each piece for itself")
+
     def test_random_runs(self, submission, dice):
         """Runs of all lengths are judged by Luhn's test and by their length."""
         pairs = []
@@ -249,7 +287,10 @@ class TestHiddenToxicityFilter(Exercise, id="clean-toxicity-audit", hidden=True)
         """The more may be lost, the lower the threshold; and no group ever loses more than it may."""
         lists = sample(dice, 60)
         limits = [0.0, 0.05, 0.2, 0.4, 0.8]
-        results = list(submission.each("toxicity_filter", [(*lists, limit) for limit in limits]))
+        kept = [submission.keep(value) for value in lists]
+        results = list(submission.each("toxicity_filter", [(*kept, limit) for limit in limits]))
+        for handle, before in zip(kept, lists, strict=True):
+            expect.equal(submission.value(handle), before, why="leave the lists as they came")
         thresholds = [float(result[0]) for result in results]
         expect.true(thresholds == sorted(thresholds, reverse=True), "a looser limit gave a higher threshold", got=thresholds)
         expect.true(

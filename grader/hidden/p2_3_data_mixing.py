@@ -13,19 +13,52 @@ class TestHiddenAugment(Exercise, id="mix-augment", hidden=True):
     def test_other_texts(self, submission, dice):
         """Words of another table, in other surroundings, with and without names."""
         table = {"kind": ["gentle"], "boat": ["ship"], "gentle": ["mild"], "ß": ["sz"], "naïve": ["green"]}
-        words = ["Kind", "kind", "KIND", "mankind", "boat's", "Boat", "kind-boat", "naïve", "Naïve;", "\tgentle", "boat9", "kindly", '"boat"', "Miss Kind", "ß"]
-        cases = [(dice.choice(("", " ")).join(dice.choices(words, k=15)), 3, {"synonyms": table, "keep": keep, "p": 1.0}) for keep in (["Miss Kind"], ["boat's"], [], ["Kind", "naïve"]) for _ in range(3)]
+        words = [
+            "Kind",
+            "kind",
+            "KIND",
+            "mankind",
+            "boat's",
+            "Boat",
+            "kind-boat",
+            "naïve",
+            "Naïve;",
+            "\tgentle",
+            "boat9",
+            "kindly",
+            '"boat"',
+            "Miss Kind",
+            "ß",
+        ]
+        cases = [
+            (dice.choice(("", " ")).join(dice.choices(words, k=15)), 3, {"synonyms": table, "keep": keep, "p": 1.0})
+            for keep in (["Miss Kind"], ["boat's"], [], ["Kind", "naïve"])
+            for _ in range(3)
+        ]
         for (text, _, options), mine in zip(cases, submission.run(augmented, submission.augment, cases), strict=True):
-            expect.equal(mine, all_replaced(text, table, options["keep"]), why="whole words, names protected, the rest as it was", called=f"augment of {text!r}")
+            expect.equal(
+                mine,
+                all_replaced(text, table, options["keep"]),
+                why="whole words, names protected, the rest as it was",
+                called=f"augment of {text!r}",
+            )
 
     def test_nothing_else_ever_changes(self, submission, dice):
         """At any p, what differs from the original is a word that may be replaced, by one of its synonyms."""
         text = "Old house, OLD gold; quick! Old House 1.5 aged"
         spaced = text.split(" ")
         full = all_replaced(text, {**ONE, "quick": ["fast"]}, ["Old House"]).split(" ")
-        for mine in submission.run(augmented, submission.augment, [(text, seed, {"synonyms": {**ONE, "quick": ["fast"]}, "keep": ["Old House"], "p": 0.5}) for seed in dice.sample(range(10**6), 10)]):
+        for mine in submission.run(
+            augmented,
+            submission.augment,
+            [(text, seed, {"synonyms": {**ONE, "quick": ["fast"]}, "keep": ["Old House"], "p": 0.5}) for seed in dice.sample(range(10**6), 10)],
+        ):
             parts = mine.split(" ") if isinstance(mine, str) else []
-            expect.true(len(parts) == len(spaced) and all(part in pair for part, pair in zip(parts, zip(spaced, full, strict=True), strict=True)), "something else was changed", got=mine)
+            expect.true(
+                len(parts) == len(spaced) and all(part in pair for part, pair in zip(parts, zip(spaced, full, strict=True), strict=True)),
+                "something else was changed",
+                got=mine,
+            )
 
 
 class TestHiddenMixtureWeights(Exercise, id="mix-weights", hidden=True):
@@ -34,13 +67,22 @@ class TestHiddenMixtureWeights(Exercise, id="mix-weights", hidden=True):
     @core
     def test_other_mixtures(self, submission, dice):
         """Many sources at many temperatures and limits."""
-        cases = [({f"s{k}": dice.choice((0, 1, 7, 10**3, 10**7)) + k for k in range(dice.randint(2, 12))}, dice.choice((0.05, 0.8, 1.0, 1 / 0.3, 40.0, math.inf)), dice.choice((None, 3, 500))) for _ in range(12)]
+        cases = [
+            (
+                {f"s{k}": dice.choice((0, 1, 7, 10**3, 10**7)) + k for k in range(dice.randint(2, 12))},
+                dice.choice((0.05, 0.8, 1.0, 1 / 0.3, 40.0, math.inf)),
+                dice.choice((None, 3, 500)),
+            )
+            for _ in range(12)
+        ]
         for case, got in zip(cases, submission.each("mixture_weights", cases), strict=True):
             expect.close(got, exact_weights(*case), atol=1e-9, rtol=1e-6, why="min(n, limit) to the power of 1 / temperature, divided by the sum")
 
     def test_a_higher_temperature_evens_out(self, submission):
         """The smallest source's share never falls as the temperature rises."""
-        shares = [got["small"] for got in submission.each("mixture_weights", [({"big": 10**6, "small": 10}, t) for t in (0.5, 1, 2, 5, 50, math.inf)])]
+        shares = [
+            got["small"] for got in submission.each("mixture_weights", [({"big": 10**6, "small": 10}, t) for t in (0.5, 1, 2, 5, 50, math.inf)])
+        ]
         expect.true(shares == sorted(shares) and shares[0] < shares[-1], "a higher temperature must favour the small source", got=shares)
 
 
@@ -64,11 +106,11 @@ class TestHiddenEpochsPenalty(Exercise, id="mix-epochs-penalty", hidden=True):
 
     @core
     def test_other_measurements(self, submission, dice):
-        """Other constants, with small errors."""
+        """Other constants, with errors."""
         cases = []
         for r in (0.6, 4.0, 25.0, 120.0):
             epochs = [dice.uniform(1.2, 5 * r + 2) for _ in range(7)]
-            cases.append((epochs, [(1 + r * (1 - math.exp(-(e - 1) / r))) * dice.uniform(0.98, 1.02) for e in epochs]))
+            cases.append((epochs, [(1 + r * (1 - math.exp(-(e - 1) / r))) * dice.uniform(0.85, 1.15) for e in epochs]))
         for case, got in zip(cases, submission.each("epochs_penalty", cases), strict=True):
             expect.close(got, best_r(*case), rtol=0.015, atol=0.0, why="the smallest sum of squares over the whole range")
 
@@ -79,11 +121,10 @@ class TestHiddenSplitByGroup(Exercise, id="mix-split-by-group", hidden=True):
     @core
     def test_a_growing_corpus(self, submission, dice):
         """As documents arrive one batch after another, no group ever changes sides."""
-        groups, seen, seed = [], {}, dice.randrange(1 << 30)
-        for _ in range(6):
-            groups = [*groups, *(f"customer/{dice.randrange(300)}" for _ in range(60))]
-            dice.shuffle(groups)
-            for group, side in sides(submission.split_by_group(groups, 0.35, seed), groups).items():
+        arrivals, seen, seed = [f"customer/{dice.randrange(300)}" for _ in range(360)], {}, dice.randrange(1 << 30)
+        corpora = [dice.sample(arrivals[:number], number) for number in range(60, 361, 60)]
+        for groups, answer in zip(corpora, submission.each("split_by_group", [(groups, 0.35, seed) for groups in corpora]), strict=True):
+            for group, side in sides(answer, groups).items():
                 expect.true(seen.setdefault(group, side) == side, f"the group {group} changed sides as the corpus grew")
 
 

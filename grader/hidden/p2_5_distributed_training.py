@@ -55,21 +55,25 @@ class TestHiddenRingAllReduce(Exercise, id="distributed-ring-all-reduce", hidden
             expect.equal(sum(sent), 2 * (len(shards) - 1) * len(shards[0]) * 8, why="count what goes over the wire, in bytes")
 
 
+def by_ranks(shard_optimizer_state, zero_step, params, gradient, worlds):
+    """The parameters after a step with equal gradients on all ranks, for each number of ranks (runs on the learner's side)."""
+    return [zero_step(params, [gradient] * world, shard_optimizer_state(len(params), world), 0.3) for world in worlds]
+
+
 class TestHiddenOptimizerShards(Exercise, id="distributed-optimizer-shards", hidden=True):
     """More of distributed-optimizer-shards."""
 
     def test_the_number_of_ranks_makes_no_difference(self, submission, rng):
         """With equal gradients on all ranks, any number of ranks gives the parameters that one rank gives."""
         params, gradient = torch.randn(11, generator=rng), torch.randn(11, generator=rng)
-        alone = submission.zero_step(params, [gradient], submission.shard_optimizer_state(11, 1), 0.3)
-        for world in (2, 3, 4, 6, 12):
-            got = submission.zero_step(params, [gradient] * world, submission.shard_optimizer_state(11, world), 0.3)
+        alone, *others = submission.run(by_ranks, submission.shard_optimizer_state, submission.zero_step, params, gradient, [1, 2, 3, 4, 6, 12])
+        for got in others:
             expect.close(got, alone, why="each parameter is updated once, by the rank that owns it")
 
     def test_memory(self, submission):
         """All ranks together hold two numbers a parameter, and none holds more than its share, rounded up."""
-        for n, world in ((23, 4), (100, 8), (3, 7)):
-            states = submission.shard_optimizer_state(n, world)
+        cases = [(23, 4), (100, 8), (3, 7)]
+        for (n, world), states in zip(cases, submission.each("shard_optimizer_state", cases), strict=True):
             held = [len(state["mean"]) + len(state["square"]) for state in states]
             expect.equal(sum(held), 2 * n, why="nothing is padded and nothing kept twice")
             expect.true(max(held) <= 2 * -(-n // world), "one rank holds more than its share", got=held)

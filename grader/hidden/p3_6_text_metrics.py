@@ -24,13 +24,13 @@ ODD = ["a", "a b", "b", "", "A", "a.", "a\tb", "\tb"]
 
 
 def messy(dice, size):
-    """A corpus with empty and short hypotheses, odd white space, punctuation, capitals, and references of all lengths."""
+    """A corpus with empty, short and repeated hypotheses, odd white space, punctuation, capitals, and references of all lengths."""
     hypotheses, references = corpus(dice, size, 3, MIXED[:7])
     texts = [" ".join(sentence(dice, MIXED, size, size)) for size in (0, 1, 3, 5, 9)]
     hypotheses = ["", dice.choice(texts[1:3]), *(text.replace(" ", dice.choice(["  ", " \n", " "]), 1) for text in hypotheses)]
     references = [[dice.choice(texts[1:]), *dice.sample(texts, 2)], dice.sample(texts, 3), *references]
     first = " ".join(dice.sample(WORDS, 5))
-    return [*hypotheses, first], [*references, [first.capitalize()]]
+    return [*hypotheses, first, first], [*references, [first.capitalize()], [f"{first} {WORDS[0]}"]]  # the same sentence twice
 
 
 class TestHiddenNgramOverlap(Exercise, id="text-ngram-overlap", hidden=True):

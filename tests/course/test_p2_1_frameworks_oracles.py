@@ -96,6 +96,12 @@ def test_break_even_is_where_a_scan_finds_it():
         assert math.isinf(got) or not own_is_dearer(got)
 
 
+def test_a_full_server_that_costs_the_same_pays_when_it_is_full():
+    """All numbers here are whole, so the tie is exact; with people to pay besides there is no such point."""
+    assert ANSWERS["break_even_tokens"](1.0, 36.0, 10_000) == 10_000 * 3600 * 730
+    assert ANSWERS["break_even_tokens"](1.0, 36.0, 10_000, 1.0, 5.0) == math.inf
+
+
 @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed: the Keras text of lesson 2.1 is not run")
 @pytest.mark.filterwarnings("ignore")  # TensorFlow's own
 def test_the_keras_text_computes_the_same_layer():

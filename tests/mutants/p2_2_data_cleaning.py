@@ -901,7 +901,7 @@ edit(
     "part_of_a_longer_number",
     "Four parts of a longer dotted number are masked; it is no address.",
     (r"(?![0-9]|\.[0-9])", ""),
-    ("(?<![0-9.])", ""),
+    (r"(?<![0-9])(?<![0-9]\.)", ""),
 )
 edit(
     PII,

@@ -13,29 +13,111 @@ EPOCHS, SPLIT, CONTAMINATED = "mix-epochs-penalty", "mix-split-by-group", "mix-c
 
 # --------------------------------------------------------------------------------------------------- augment
 
-edit(AUGMENT, "changes_the_entity", "Words inside a protected name are replaced; the name of a thing is no ordinary word.", ("found.start() in kept", "False"))
-edit(AUGMENT, "protects_the_words_everywhere", "Every word that occurs in a name is left alone everywhere; protect the places of the name only.", ("found.start() in kept", "any(word in name for name in keep)"))
-edit(AUGMENT, "names_in_any_case", "Names are protected in any case; they count as they stand in the text.", ('(?!{letter})", text)', '(?!{letter})", text, re.I)'))
-edit(AUGMENT, "names_inside_words", "A name is protected inside longer words too; it must stand by itself.", ('(?<!{letter}){re.escape(name)}(?!{letter})', "{re.escape(name)}"))
-edit(AUGMENT, "name_as_a_pattern", "The name is used as a pattern, so that '.' and '+' mean something else; escape it.", ("{re.escape(name)}", "{name.replace('++', '+')}"))
-edit(AUGMENT, "word_borders_by_b", "The pattern \\b needs a letter beside it, so a name that ends in a sign is never found.", ('(?<!{letter}){re.escape(name)}(?!{letter})', r"\b{re.escape(name)}\b"))
+edit(
+    AUGMENT,
+    "changes_the_entity",
+    "Words inside a protected name are replaced; the name of a thing is no ordinary word.",
+    ("found.start() in kept", "False"),
+)
+edit(
+    AUGMENT,
+    "protects_the_words_everywhere",
+    "Every word that occurs in a name is left alone everywhere; protect the places of the name only.",
+    ("found.start() in kept", "any(word in name for name in keep)"),
+)
+edit(
+    AUGMENT,
+    "names_in_any_case",
+    "Names are protected in any case; they count as they stand in the text.",
+    ('(?!{letter})", text)', '(?!{letter})", text, re.I)'),
+)
+edit(
+    AUGMENT,
+    "names_inside_words",
+    "A name is protected inside longer words too; it must stand by itself.",
+    ("(?<!{letter}){re.escape(name)}(?!{letter})", "{re.escape(name)}"),
+)
+edit(
+    AUGMENT,
+    "name_as_a_pattern",
+    "The name is used as a pattern, so that '.' and '+' mean something else; escape it.",
+    ("{re.escape(name)}", "{name.replace('++', '+')}"),
+)
+edit(
+    AUGMENT,
+    "word_borders_by_b",
+    "The pattern \\b needs a letter beside it, so a name that ends in a sign is never found.",
+    ("(?<!{letter}){re.escape(name)}(?!{letter})", r"\b{re.escape(name)}\b"),
+)
 edit(AUGMENT, "first_name_only", "Only the first of the names is protected.", ("for name in keep:", "for name in list(keep)[:1]:"))
-edit(AUGMENT, "first_place_only", "Only the first place of each name is protected.", ('(?!{letter})", text):', '(?!{letter})", text[: (re.search(rf"(?<!{letter}){re.escape(name)}(?!{letter})", text) or re.search("$", text)).end()]):'))
+edit(
+    AUGMENT,
+    "first_place_only",
+    "Only the first place of each name is protected.",
+    (
+        '(?!{letter})", text):',
+        '(?!{letter})", text[: (re.search(rf"(?<!{letter}){re.escape(name)}(?!{letter})", text) or re.search("$", text)).end()]):',
+    ),
+)
 edit(AUGMENT, "english_letters_only", "Only a to z count as letters; words may be of any alphabet.", (r'r"[^\W\d_]"', '"[A-Za-z]"'))
 edit(AUGMENT, "digits_are_letters", "Digits and underscores are taken for letters; a word is a run of letters.", (r'r"[^\W\d_]"', r'r"\w"'))
-edit(AUGMENT, "loses_the_capital", "A word with a capital is replaced by one without.", ("return new[0].upper() + new[1:] if word[0].isupper() else new", "return new"))
-edit(AUGMENT, "capitalises_the_rest_away", "str.capitalize makes all the other letters small.", ("new[0].upper() + new[1:] if", "new.capitalize() if"))
-edit(AUGMENT, "shouts", "A word in capitals makes the whole synonym capitals; only the first letter follows.", ("return new[0].upper()", "return new.upper() if word.isupper() and len(word) > 1 else new[0].upper()"))
-edit(AUGMENT, "lower_case_words_only", "A word with a capital is never replaced; look it up in lower case.", ("synonyms.get(word.lower())", "synonyms.get(word)"))
+edit(
+    AUGMENT,
+    "loses_the_capital",
+    "A word with a capital is replaced by one without.",
+    ("return new[0].upper() + new[1:] if word[0].isupper() else new", "return new"),
+)
+edit(
+    AUGMENT, "capitalises_the_rest_away", "str.capitalize makes all the other letters small.", ("new[0].upper() + new[1:] if", "new.capitalize() if")
+)
+edit(
+    AUGMENT,
+    "shouts",
+    "A word in capitals makes the whole synonym capitals; only the first letter follows.",
+    ("return new[0].upper()", "return new.upper() if word.isupper() and len(word) > 1 else new[0].upper()"),
+)
+edit(
+    AUGMENT,
+    "lower_case_words_only",
+    "A word with a capital is never replaced; look it up in lower case.",
+    ("synonyms.get(word.lower())", "synonyms.get(word)"),
+)
 edit(AUGMENT, "always_replaces", "Every word is replaced, whatever p is.", ("rng.random() >= p", "p == 0"))
 edit(AUGMENT, "chance_upside_down", "A word is replaced with chance 1 − p.", ("rng.random() >= p", "rng.random() < p"))
 edit(AUGMENT, "half_by_default", "The default of p is 0.3.", ("p: float = 0.3", "p: float = 0.5"))
 edit(AUGMENT, "first_synonym", "The first synonym is always taken; draw among all of them.", ("rng.choice(choices)", "choices[0]"))
-edit(AUGMENT, "never_the_last_synonym", "The last synonym is never drawn.", ("rng.choice(choices)", "choices[int(rng.random() * max(len(choices) - 1, 1))]"))
-edit(AUGMENT, "one_fate_for_all", "One draw decides for all words; each needs a draw of its own.", ("    letter = ", "    fate = rng.random()\n    letter = "), ("rng.random() >= p", "fate >= p"))
-edit(AUGMENT, "global_chance", "The module random is used, not the generator that was given.", ("rng.random() >= p", "random.random() >= p"), ("rng.choice", "random.choice"))
-edit(AUGMENT, "seeds_itself", "A generator with a seed of its own gives the same variation every time.", ("    letter = ", "    rng = random.Random(0)\n    letter = "))
-edit(AUGMENT, "seeds_the_world", "The global generator is seeded, which changes everybody's random numbers.", ("    letter = ", "    random.seed(rng.random())\n    letter = "))
+edit(
+    AUGMENT,
+    "never_the_last_synonym",
+    "The last synonym is never drawn.",
+    ("rng.choice(choices)", "choices[int(rng.random() * max(len(choices) - 1, 1))]"),
+)
+edit(
+    AUGMENT,
+    "one_fate_for_all",
+    "One draw decides for all words; each needs a draw of its own.",
+    ("    letter = ", "    fate = rng.random()\n    letter = "),
+    ("rng.random() >= p", "fate >= p"),
+)
+edit(
+    AUGMENT,
+    "global_chance",
+    "The module random is used, not the generator that was given.",
+    ("rng.random() >= p", "random.random() >= p"),
+    ("rng.choice", "random.choice"),
+)
+edit(
+    AUGMENT,
+    "seeds_itself",
+    "A generator with a seed of its own gives the same variation every time.",
+    ("    letter = ", "    rng = random.Random(0)\n    letter = "),
+)
+edit(
+    AUGMENT,
+    "seeds_the_world",
+    "The global generator is seeded, which changes everybody's random numbers.",
+    ("    letter = ", "    random.seed(rng.random())\n    letter = "),
+)
 edit(AUGMENT, "accepts_any_p", "A p outside 0 to 1 passes; the docstring promises a ValueError.", ("if not 0 <= p <= 1:", "if p != p:"))
 
 
@@ -62,7 +144,10 @@ def splits_at_spaces(text, rng, synonyms=None, keep=(), p=0.3):
     if not 0 <= p <= 1:
         raise ValueError
     synonyms = synonyms or {"old": ("aged",)}
-    words = [rng.choice(synonyms[word.lower()]) if word.lower() in synonyms and word not in " ".join(keep) and rng.random() < p else word for word in text.split()]
+    words = [
+        rng.choice(synonyms[word.lower()]) if word.lower() in synonyms and word not in " ".join(keep) and rng.random() < p else word
+        for word in text.split()
+    ]
     return " ".join(words)
 
 
@@ -74,12 +159,21 @@ def a_fixed_number(text, rng, synonyms=None, keep=(), p=0.3):
     if not 0 <= p <= 1:
         raise ValueError
     chosen, number = set(rng.sample(known, round(p * len(known)))), itertools.count()
-    full = iter(re.findall(r"[^\W\d_]+", by_hand(text, rng, {word: [choice.replace(" ", "qqq") for choice in choices] for word, choices in synonyms.items()}, keep, 1)))
+    full = iter(
+        re.findall(
+            r"[^\W\d_]+",
+            by_hand(text, rng, {word: [choice.replace(" ", "qqq") for choice in choices] for word, choices in synonyms.items()}, keep, 1),
+        )
+    )
     return re.sub(r"[^\W\d_]+", lambda found: next(full).replace("qqq", " ") if next(number) in chosen else (found[0], next(full))[0], text)
 
 
 def by_hand(text, rng, synonyms=None, keep=(), p=0.3):
-    synonyms = {"old": ("aged", "worn"), "quick": ("fast",), "fast": ("quick", "speedy"), "broken": ("damaged", "faulty"), "buy": ("purchase",)} if synonyms is None else synonyms
+    synonyms = (
+        {"old": ("aged", "worn"), "quick": ("fast",), "fast": ("quick", "speedy"), "broken": ("damaged", "faulty"), "buy": ("purchase",)}
+        if synonyms is None
+        else synonyms
+    )
     if p < 0 or p > 1:
         raise ValueError(p)
     kept = [False] * len(text)
@@ -110,7 +204,11 @@ def letter_by_letter(text, rng, synonyms=None, keep=(), p=0.3):
 @variant(AUGMENT, provides="augment")
 def draws_ahead(text, rng, synonyms=None, keep=(), p=0.3):
     """Right: numbers are drawn for every run of letters, needed or not, and the text is put together from pieces."""
-    synonyms = {"old": ("aged", "worn"), "quick": ("fast",), "fast": ("quick", "speedy"), "broken": ("damaged", "faulty"), "buy": ("purchase",)} if synonyms is None else synonyms
+    synonyms = (
+        {"old": ("aged", "worn"), "quick": ("fast",), "fast": ("quick", "speedy"), "broken": ("damaged", "faulty"), "buy": ("purchase",)}
+        if synonyms is None
+        else synonyms
+    )
     if not 0.0 <= p <= 1.0:
         raise ValueError("p")
     spans = [m.span() for name in keep for m in re.finditer(r"(?<![^\W\d_])" + re.escape(name) + r"(?![^\W\d_])", text)]
@@ -132,20 +230,68 @@ def draws_ahead(text, rng, synonyms=None, keep=(), p=0.3):
 # --------------------------------------------------------------------------------------------------- weights
 
 edit(WEIGHTS, "forgets_the_temperature", "The shares are in proportion at every temperature.", (" / temperature for", " for"))
-edit(WEIGHTS, "temperature_upside_down", "The power is the temperature; it is 1 / temperature.", (" / temperature for", " * min(temperature, 1e300) for"))
+edit(
+    WEIGHTS,
+    "temperature_upside_down",
+    "The power is the temperature; it is 1 / temperature.",
+    (" / temperature for", " * min(temperature, 1e300) for"),
+)
 edit(WEIGHTS, "forgets_the_limit", "The limit is ignored.", ("min(n, limit or n)", "n"))
-edit(WEIGHTS, "limits_after_the_power", "The limit is applied after the power; a source counts as min(n, limit) first.", ("math.log(min(n, limit or n)) / temperature", "min(math.log(n) / temperature, math.log(limit or 10**40))"))
+edit(
+    WEIGHTS,
+    "limits_after_the_power",
+    "The limit is applied after the power; a source counts as min(n, limit) first.",
+    ("math.log(min(n, limit or n)) / temperature", "min(math.log(n) / temperature, math.log(limit or 10**40))"),
+)
 edit(WEIGHTS, "limit_from_below", "Small sources are raised to the limit; large ones are cut to it.", ("min(n, limit or n)", "max(n, limit or n)"))
-edit(WEIGHTS, "drops_large_sources", "A source above the limit is left out; it counts as the limit.", ("if n > 0}", "if 0 < n <= (limit or n)} or {name: 0.0 for name in sizes}"))
-edit(WEIGHTS, "leaves_empty_ones_out", "Empty sources are missing; their share is 0.0.", ("for name in sizes}\n", "for name in sizes if sizes[name]}\n"))
-edit(WEIGHTS, "empty_ones_get_a_share", "An empty source gets a share, because 0 ** 0 is 1.", ("for name, n in sizes.items() if n > 0", "for name, n in ((name, n or 1) for name, n in sizes.items())"))
+edit(
+    WEIGHTS,
+    "drops_large_sources",
+    "A source above the limit is left out; it counts as the limit.",
+    ("if n > 0}", "if 0 < n <= (limit or n)} or {name: 0.0 for name in sizes}"),
+)
+edit(
+    WEIGHTS,
+    "leaves_empty_ones_out",
+    "Empty sources are missing; their share is 0.0.",
+    ("for name in sizes}\n", "for name in sizes if sizes[name]}\n"),
+)
+edit(
+    WEIGHTS,
+    "empty_ones_get_a_share",
+    "An empty source gets a share, because 0 ** 0 is 1.",
+    ("for name, n in sizes.items() if n > 0", "for name, n in ((name, n or 1) for name, n in sizes.items())"),
+)
 edit(WEIGHTS, "not_normalised", "The shares do not sum to 1.", ("power / total", "power"))
 edit(WEIGHTS, "sorts_the_sources", "The shares come sorted; they stand in the order of sizes.", ("in powers.items()}", "in sorted(powers.items())}"))
-edit(WEIGHTS, "softmax_of_sizes", "A softmax of the sizes is not a power of them: take it of their logarithms.", ("math.log(min(n, limit or n)) / temperature", "min(n, limit or n) / temperature"))
+edit(
+    WEIGHTS,
+    "softmax_of_sizes",
+    "A softmax of the sizes is not a power of them: take it of their logarithms.",
+    ("math.log(min(n, limit or n)) / temperature", "min(n, limit or n) / temperature"),
+)
 edit(WEIGHTS, "two_by_default", "The default temperature is 1.", ("temperature: float = 1.0", "temperature: float = 2.0"))
-edit(WEIGHTS, "add_one_logarithm", "log(1 + n) is not log(n); small sources get too much.", ("math.log(min(n, limit or n))", "math.log1p(min(n, limit or n))"))
-edit(WEIGHTS, "writes_into_sizes", "The sizes are cut to the limit in place; the caller's dict is changed.", ("    logs = ", "    sizes.update({name: min(n, limit or n) for name, n in sizes.items()})\n    logs = "))
-edit(WEIGHTS, "accepts_everything", "Impossible temperatures and sizes do not end in a ValueError.", ("    if not temperature > 0 or (limit is not None and limit <= 0) or min(sizes.values(), default=0) < 0 or not any(sizes.values()):\n        raise ValueError(\"a temperature and a limit above 0, and a source that holds something, are needed\")\n", "    if not any(sizes.values()) or temperature == 0: return {}\n"))
+edit(
+    WEIGHTS,
+    "add_one_logarithm",
+    "log(1 + n) is not log(n); small sources get too much.",
+    ("math.log(min(n, limit or n))", "math.log1p(min(n, limit or n))"),
+)
+edit(
+    WEIGHTS,
+    "writes_into_sizes",
+    "The sizes are cut to the limit in place; the caller's dict is changed.",
+    ("    logs = ", "    sizes.update({name: min(n, limit or n) for name, n in sizes.items()})\n    logs = "),
+)
+edit(
+    WEIGHTS,
+    "accepts_everything",
+    "Impossible temperatures and sizes do not end in a ValueError.",
+    (
+        '    if not temperature > 0 or (limit is not None and limit <= 0) or min(sizes.values(), default=0) < 0 or not any(sizes.values()):\n        raise ValueError("a temperature and a limit above 0, and a source that holds something, are needed")\n',
+        "    if not any(sizes.values()) or temperature == 0: return {}\n",
+    ),
+)
 
 
 @mutant(WEIGHTS, provides="mixture_weights")
@@ -208,31 +354,148 @@ def by_tensor(sizes, temperature=1.0, limit=None):
 
 # ---------------------------------------------------------------------------------------------------- stream
 
-edit(SAMPLE, "starts_over_each_time", "A source is opened anew for each item, so its first item comes for ever.", ("if name in iterators else end", "if False else end"))
-edit(SAMPLE, "ends_with_a_source", "The stream ends when the first source does; open that source again.", ("            raise ValueError(f\"the source {name} is empty\")", "            raise ValueError"), ("        if item is end:\n            iterators", "        if item is end and name in iterators:\n            return\n        if item is end:\n            iterators"))
-edit(SAMPLE, "ignores_the_weights", "All sources are equally likely, whatever the weights.", ("rng.choices(names, shares)", "rng.choices([name for name in names if weights[name]])"))
-edit(SAMPLE, "weights_need_to_sum_to_one", "The weights are taken for chances as they are; divide by their sum.", ("rng.choices(names, shares)", "(lambda u: [next((n for n, c in zip(names, itertools.accumulate(shares)) if u < c), names[-1])])(rng.random())"), ("import random\n", "import itertools\nimport random\n"))
-edit(SAMPLE, "squares_the_weights", "The weights are squared; the chances are in proportion to them.", ("weights[name] for name", "weights[name] ** 2 for name"))
+edit(
+    SAMPLE,
+    "starts_over_each_time",
+    "A source is opened anew for each item, so its first item comes for ever.",
+    ("if name in iterators else end", "if False else end"),
+)
+edit(
+    SAMPLE,
+    "ends_with_a_source",
+    "The stream ends when the first source does; open that source again.",
+    ('            raise ValueError(f"the source {name} is empty")', "            raise ValueError"),
+    (
+        "        if item is end:\n            iterators",
+        "        if item is end and name in iterators:\n            return\n        if item is end:\n            iterators",
+    ),
+)
+edit(
+    SAMPLE,
+    "ignores_the_weights",
+    "All sources are equally likely, whatever the weights.",
+    ("rng.choices(names, shares)", "rng.choices([name for name in names if weights[name]])"),
+)
+edit(
+    SAMPLE,
+    "weights_need_to_sum_to_one",
+    "The weights are taken for chances as they are; divide by their sum.",
+    ("rng.choices(names, shares)", "(lambda u: [next((n for n, c in zip(names, itertools.accumulate(shares)) if u < c), names[-1])])(rng.random())"),
+    ("import random\n", "import itertools\nimport random\n"),
+)
+edit(
+    SAMPLE,
+    "squares_the_weights",
+    "The weights are squared; the chances are in proportion to them.",
+    ("weights[name] for name", "weights[name] ** 2 for name"),
+)
 edit(SAMPLE, "global_chance", "The global generator is used, so any other draw changes the stream.", ("rng.choices(", "random.choices("))
-edit(SAMPLE, "seeds_the_world", "random.seed changes everybody's random numbers, and anybody's draws change the stream.", ("rng = random.Random(seed)", "random.seed(seed); rng = random"))
+edit(
+    SAMPLE,
+    "seeds_the_world",
+    "random.seed changes everybody's random numbers, and anybody's draws change the stream.",
+    ("rng = random.Random(seed)", "random.seed(seed); rng = random"),
+)
 edit(SAMPLE, "ignores_the_seed", "Every seed gives the same stream.", ("random.Random(seed)", "random.Random(0)"))
 edit(SAMPLE, "ignores_skip", "The argument skip is ignored.", ("if done >= skip:", "if True:"))
 edit(SAMPLE, "skips_one_too_many", "One pair more than skip is left out.", ("if done >= skip:", "if done >= skip + (skip > 0):"))
-edit(SAMPLE, "skips_without_reading", "Skipped pairs are drawn but not read, so the items are those of the beginning.", ("        item = next(iterators[name], end) if", "        if done < skip:\n            done += 1\n            continue\n        item = next(iterators[name], end) if"))
-edit(SAMPLE, "skips_without_drawing", "Nothing is drawn for what is skipped: the first item of each source is passed over, but the draws begin anew.", ("    done = 0\n", "    done = skip\n    for n in range(skip):\n        k = names[n % len(names)]\n        iterators.setdefault(k, iter(sources[k])) if weights[k] else 0\n        next(iterators.get(k, iter(())), 0)\n"))
-edit(SAMPLE, "resumes_by_another_seed", "After a break the stream is drawn by another seed; it must go on as it would have.", ("random.Random(seed)", "random.Random(seed + skip)"))
-edit(SAMPLE, "falsy_items_end_a_source", "None, 0 and empty texts are taken for the end of the source; ask for an object of your own.", ("        if item is end:\n            iterators", "        if item is end or not item:\n            iterators"))
-edit(SAMPLE, "loads_everything", "All items of a source are read into a list first; an endless source never gets there.", ("iter(sources[name])", "iter(list(itertools.islice(sources[name], 10000)))"), ("import random\n", "import itertools\nimport random\n"))
-edit(SAMPLE, "reads_one_ahead", "An item is read from every source before any is drawn; open a source when it is drawn first.", ("    done = 0\n", "    done = 0\n    for n in names:\n        i = iter(sources[n])\n        iterators[n] = itertools.chain([x for x in [next(i, end)] if x is not end], i)\n"), ("import random\n", "import itertools\nimport random\n"))
-edit(SAMPLE, "opens_all_at_once", "All sources are opened at the start, also those that are never drawn.", ("    done = 0\n", "    done = 0\n    iterators.update({n: iter(sources[n]) for n in names})\n"))
-edit(SAMPLE, "shuffles_a_source", "The items of a source come in another order; keep its own.", ("iter(sources[name])", "(lambda first: iter(sorted(first, key=lambda _: rng.random())) if len(first) < 500 else iter(first))(list(itertools.islice(sources[name], 500)))"), ("import random\n", "import itertools\nimport random\n"))
-edit(SAMPLE, "draws_whole_passes", "A source that is drawn is read to its end; draw anew for every item.", ("        name = rng.choices(names, shares)[0]\n", "        name = name if done % 3 else rng.choices(names, shares)[0]\n"))
-edit(SAMPLE, "empty_sources_are_passed_over", "An empty source is silently passed over; a source that is drawn and has nothing is a ValueError.", ("            raise ValueError(f\"the source {name} is empty\")", "            shares[names.index(name)] = 0; continue"), ("        name = rng.choices", "        if not any(shares): return\n        name = rng.choices"))
-edit(SAMPLE, "stop_iteration_escapes", "next() on an empty source raises StopIteration, which a generator turns into a RuntimeError.", ("            item = next(iterators[name], end)\n", "            item = next(iterators[name])\n"))
+edit(
+    SAMPLE,
+    "skips_without_reading",
+    "Skipped pairs are drawn but not read, so the items are those of the beginning.",
+    (
+        "        item = next(iterators[name], end) if",
+        "        if done < skip:\n            done += 1\n            continue\n        item = next(iterators[name], end) if",
+    ),
+)
+edit(
+    SAMPLE,
+    "skips_without_drawing",
+    "Nothing is drawn for what is skipped: the first item of each source is passed over, but the draws begin anew.",
+    (
+        "    done = 0\n",
+        "    done = skip\n    for n in range(skip):\n        k = names[n % len(names)]\n        iterators.setdefault(k, iter(sources[k])) if weights[k] else 0\n        next(iterators.get(k, iter(())), 0)\n",
+    ),
+)
+edit(
+    SAMPLE,
+    "resumes_by_another_seed",
+    "After a break the stream is drawn by another seed; it must go on as it would have.",
+    ("random.Random(seed)", "random.Random(seed + skip)"),
+)
+edit(
+    SAMPLE,
+    "falsy_items_end_a_source",
+    "None, 0 and empty texts are taken for the end of the source; ask for an object of your own.",
+    ("        if item is end:\n            iterators", "        if item is end or not item:\n            iterators"),
+)
+edit(
+    SAMPLE,
+    "loads_everything",
+    "All items of a source are read into a list first; an endless source never gets there.",
+    ("iter(sources[name])", "iter(list(itertools.islice(sources[name], 10000)))"),
+    ("import random\n", "import itertools\nimport random\n"),
+)
+edit(
+    SAMPLE,
+    "reads_one_ahead",
+    "An item is read from every source before any is drawn; open a source when it is drawn first.",
+    (
+        "    done = 0\n",
+        "    done = 0\n    for n in names:\n        i = iter(sources[n])\n        iterators[n] = itertools.chain([x for x in [next(i, end)] if x is not end], i)\n",
+    ),
+    ("import random\n", "import itertools\nimport random\n"),
+)
+edit(
+    SAMPLE,
+    "opens_all_at_once",
+    "All sources are opened at the start, also those that are never drawn.",
+    ("    done = 0\n", "    done = 0\n    iterators.update({n: iter(sources[n]) for n in names})\n"),
+)
+edit(
+    SAMPLE,
+    "shuffles_a_source",
+    "The items of a source come in another order; keep its own.",
+    (
+        "iter(sources[name])",
+        "(lambda first: iter(sorted(first, key=lambda _: rng.random())) if len(first) < 500 else iter(first))(list(itertools.islice(sources[name], 500)))",
+    ),
+    ("import random\n", "import itertools\nimport random\n"),
+)
+edit(
+    SAMPLE,
+    "draws_whole_passes",
+    "A source that is drawn is read to its end; draw anew for every item.",
+    ("        name = rng.choices(names, shares)[0]\n", "        name = name if done % 3 else rng.choices(names, shares)[0]\n"),
+)
+edit(
+    SAMPLE,
+    "empty_sources_are_passed_over",
+    "An empty source is silently passed over; a source that is drawn and has nothing is a ValueError.",
+    ('            raise ValueError(f"the source {name} is empty")', "            shares[names.index(name)] = 0; continue"),
+    ("        name = rng.choices", "        if not any(shares): return\n        name = rng.choices"),
+)
+edit(
+    SAMPLE,
+    "stop_iteration_escapes",
+    "next() on an empty source raises StopIteration, which a generator turns into a RuntimeError.",
+    ("            item = next(iterators[name], end)\n", "            item = next(iterators[name])\n"),
+)
 edit(SAMPLE, "items_without_names", "Only the items are yielded; a pair of name and item is asked for.", ("yield name, item", "yield item"))
 edit(SAMPLE, "pairs_swapped", "The pairs are (item, name); the name comes first.", ("yield name, item", "yield item, name"))
-edit(SAMPLE, "accepts_any_weights", "Weights that do not fit the sources do not end in a ValueError.", ("set(sources) != set(weights) or min(weights.values(), default=0) < 0 or ", ""), ("weights[name] for name", "max(weights.get(name, 1), 0) for name"))
-edit(SAMPLE, "keeps_its_place", "The iterators are kept from one stream to the next, so a second stream does not begin at the beginning.", ("iterators: dict[str, Iterator[Any]] = {}", "iterators = sample_mixture.__dict__.setdefault('open', {})"))
+edit(
+    SAMPLE,
+    "accepts_any_weights",
+    "Weights that do not fit the sources do not end in a ValueError.",
+    ("set(sources) != set(weights) or min(weights.values(), default=0) < 0 or ", ""),
+    ("weights[name] for name", "max(weights.get(name, 1), 0) for name"),
+)
+edit(
+    SAMPLE,
+    "keeps_its_place",
+    "The iterators are kept from one stream to the next, so a second stream does not begin at the beginning.",
+    ("iterators: dict[str, Iterator[Any]] = {}", "iterators = sample_mixture.__dict__.setdefault('open', {})"),
+)
 
 
 @mutant(SAMPLE, provides="sample_mixture")
@@ -288,10 +551,8 @@ def by_generators(sources, weights, seed, skip=0):
     def pairs():
         while True:
             u = rng.random() * sum(weights.values())
-            for name, weight in weights.items():
-                u -= weight
-                if u < 0 and weight:
-                    break
+            edges = itertools.accumulate(weights.values())
+            name = next(name for name, edge in zip(weights, edges, strict=True) if u < edge)
             yield name, next(endless[name])
 
     return itertools.islice(pairs(), skip, None)
@@ -327,25 +588,59 @@ def as_a_class(sources, weights, seed, skip=0):
 
 # ---------------------------------------------------------------------------------------------------- epochs
 
-edit(EPOCHS, "first_pass_repeats", "The first pass is counted as a repetition; only epochs − 1 passes are.", ("math.exp(-(epochs - 1) / r_star)", "math.exp(-epochs / r_star)"))
+edit(
+    EPOCHS,
+    "first_pass_repeats",
+    "The first pass is counted as a repetition; only epochs − 1 passes are.",
+    ("math.exp(-(epochs - 1) / r_star)", "math.exp(-epochs / r_star)"),
+)
 edit(EPOCHS, "forgets_the_first_pass", "The worth of the first pass is missing.", ("return 1 + r_star", "return r_star"))
 edit(EPOCHS, "half_life", "The decay is by powers of 2; the formula has exp.", ("math.exp(-(epochs - 1) / r_star)", "2 ** (-(epochs - 1) / r_star)"))
 edit(EPOCHS, "constant_inside_only", "The factor r_star before the bracket is missing.", ("return 1 + r_star * (1 -", "return 1 + (1 -"))
 edit(EPOCHS, "part_of_a_pass_is_a_pass", "Half a pass is taken for a whole one.", ("        return epochs\n", "        return 1.0\n"))
 edit(EPOCHS, "formula_below_one", "Up to one pass nothing is repeated, and the formula does not hold.", ("if epochs <= 1:", "if epochs < 0:"))
-edit(EPOCHS, "hyperbolic", "The worth falls off as 1 / (1 + x), not exponentially.", ("(1 - math.exp(-(epochs - 1) / r_star))", "(1 - 1 / (1 + (epochs - 1) / r_star))"))
-edit(EPOCHS, "absolute_errors", "Absolute differences are summed; the smallest sum of squares is asked for.", ("** 2 for e", "** 2) ** 0.5 for e"), ("sum((effective", "sum(((effective"))
-edit(EPOCHS, "relative_errors", "The differences are divided by the worth, so large ones count less.", ("math.exp(log_r)) - w) ** 2", "math.exp(log_r)) / max(w, 0.01) - 1) ** 2"))
+edit(
+    EPOCHS,
+    "hyperbolic",
+    "The worth falls off as 1 / (1 + x), not exponentially.",
+    ("(1 - math.exp(-(epochs - 1) / r_star))", "(1 - 1 / (1 + (epochs - 1) / r_star))"),
+)
+edit(
+    EPOCHS,
+    "absolute_errors",
+    "Absolute differences are summed; the smallest sum of squares is asked for.",
+    ("** 2 for e", "** 2) ** 0.5 for e"),
+    ("sum((effective", "sum(((effective"),
+)
+edit(
+    EPOCHS,
+    "relative_errors",
+    "The differences are divided by the worth, so large ones count less.",
+    ("math.exp(log_r)) - w) ** 2", "math.exp(log_r)) / max(w, 0.01) - 1) ** 2"),
+)
 edit(EPOCHS, "last_measurement_only", "Only the last measurement is fitted.", ("zip(epochs, worth, strict=True))", "[max(zip(epochs, worth))])"))
-edit(EPOCHS, "coarse_grid", "The search stops at a coarse grid and misses the best by several per cent.", ("for _ in range(5):", "for _ in range(1):"))
+edit(
+    EPOCHS, "coarse_grid", "The search stops at a coarse grid and misses the best by several per cent.", ("for _ in range(5):", "for _ in range(1):")
+)
 edit(EPOCHS, "short_range", "The search ends at 100; the range goes to R_MAX.", ("math.log(R_MAX)", "math.log(100)"))
 edit(EPOCHS, "starts_at_one", "The search begins at 1; the range begins at R_MIN.", ("math.log(R_MIN)", "math.log(1.0)"))
 edit(EPOCHS, "returns_the_logarithm", "The logarithm of r_star is returned.", ("return math.exp(best)", "return best"))
 edit(EPOCHS, "always_the_papers", "The constant of the paper is returned, whatever was measured.", ("return math.exp(best)", "return 15.387756"))
 edit(EPOCHS, "maximises", "The largest error is looked for.", ("key=error)", "key=lambda x: -error(x))"))
 edit(EPOCHS, "swaps_the_lists", "Epochs and worth are swapped.", ("zip(epochs, worth, strict=True))", "zip(worth, epochs, strict=True))"))
-edit(EPOCHS, "accepts_no_repetition", "Data without a repetition is fitted; the docstring promises a ValueError.", (" or not any(e > 1 for e in epochs)", ""))
-edit(EPOCHS, "accepts_two_lengths", "Lists of two lengths are cut to the shorter one; the docstring promises a ValueError.", ("len(epochs) != len(worth) or ", ""), ("strict=True", "strict=False"))
+edit(
+    EPOCHS,
+    "accepts_no_repetition",
+    "Data without a repetition is fitted; the docstring promises a ValueError.",
+    (" or not any(e > 1 for e in epochs)", ""),
+)
+edit(
+    EPOCHS,
+    "accepts_two_lengths",
+    "Lists of two lengths are cut to the shorter one; the docstring promises a ValueError.",
+    ("len(epochs) != len(worth) or ", ""),
+    ("strict=True", "strict=False"),
+)
 
 
 @mutant(EPOCHS, provides="epochs_penalty")
@@ -395,19 +690,64 @@ def one_fine_grid(epochs, worth):
 
 # ---------------------------------------------------------------------------------------------------- groups
 
-edit(SPLIT, "ignores_the_groups", "Each example is drawn by itself, so a group lies on both sides.", ("if in_test(group)]", "if in_test((group, at))]"))
-edit(SPLIT, "sides_swapped", "Test and training are swapped; train comes first.", ("return [at for at in range(len(groups)) if at not in held], test", "return test, [at for at in range(len(groups)) if at not in held]"))
+edit(
+    SPLIT, "ignores_the_groups", "Each example is drawn by itself, so a group lies on both sides.", ("if in_test(group)]", "if in_test((group, at))]")
+)
+edit(
+    SPLIT,
+    "sides_swapped",
+    "Test and training are swapped; train comes first.",
+    ("return [at for at in range(len(groups)) if at not in held], test", "return test, [at for at in range(len(groups)) if at not in held]"),
+)
 edit(SPLIT, "a_fifth_always", "The share is ignored.", ("/ 2**64 < share", "/ 2**64 < 0.2"))
 edit(SPLIT, "a_tenth_by_default", "The default share is 0.2.", ("share: float = 0.2", "share: float = 0.1"))
 edit(SPLIT, "forgets_the_seed", "Every seed gives the same split.", ('f"{seed}:{group}"', 'f"{group}"'))
-edit(SPLIT, "by_hash", "hash() of a string is another one in every run of Python, so the split is too.", ("        digest = hashlib.sha256(f\"{seed}:{group}\".encode()).digest()\n        return int.from_bytes(digest[:8], \"big\") / 2**64 < share", "        return hash(f\"{seed}:{group}\") % 1000 / 1000 < share"))
-edit(SPLIT, "group_in_lower_case", "Groups that differ in case only are thrown together.", ("{group}\"", "{group.lower()}\""))
-edit(SPLIT, "returns_names", "The names of the groups are returned; positions are asked for.", ("test = [at for at, group", "test = [group for at, group"), ("[at for at in range(len(groups)) if at not in held]", "[group for group in groups if group not in held]"))
-edit(SPLIT, "returns_sets", "Sets are returned; lists in ascending order are asked for.", ("if at not in held], test", "if at not in held}, held"), ("return [at for", "return {at for"))
-edit(SPLIT, "drops_repeats", "Only the first example of each group is kept.", ("enumerate(groups) if", "enumerate(groups) if group not in groups[:at] and"), ("if at not in held]", "if at not in held and groups[at] not in groups[:at]]"))
-edit(SPLIT, "accepts_any_share", "A share of 0 or 1 passes; the docstring promises a ValueError.", ("if not 0 < share < 1:", "if not 0 <= share <= 2:"))
-edit(SPLIT, "share_belongs_to_the_hash", "The share is hashed too, so a larger share draws all sides anew.", ('f"{seed}:{group}"', 'f"{seed}:{share}:{group}"'))
-edit(SPLIT, "sorts_the_callers_list", "The caller's list is sorted in place, and the positions are those of the sorted one.", ("    def in_test", "    groups.sort(key=lambda g: g[::-1])\n\n    def in_test"))
+edit(
+    SPLIT,
+    "by_hash",
+    "hash() of a string is another one in every run of Python, so the split is too.",
+    (
+        '        digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()\n        return int.from_bytes(digest[:8], "big") / 2**64 < share',
+        '        return hash(f"{seed}:{group}") % 1000 / 1000 < share',
+    ),
+)
+edit(SPLIT, "group_in_lower_case", "Groups that differ in case only are thrown together.", ('{group}"', '{group.lower()}"'))
+edit(
+    SPLIT,
+    "returns_names",
+    "The names of the groups are returned; positions are asked for.",
+    ("test = [at for at, group", "test = [group for at, group"),
+    ("[at for at in range(len(groups)) if at not in held]", "[group for group in groups if group not in held]"),
+)
+edit(
+    SPLIT,
+    "returns_sets",
+    "Sets are returned; lists in ascending order are asked for.",
+    ("if at not in held], test", "if at not in held}, held"),
+    ("return [at for", "return {at for"),
+)
+edit(
+    SPLIT,
+    "drops_repeats",
+    "Only the first example of each group is kept.",
+    ("enumerate(groups) if", "enumerate(groups) if group not in groups[:at] and"),
+    ("if at not in held]", "if at not in held and groups[at] not in groups[:at]]"),
+)
+edit(
+    SPLIT, "accepts_any_share", "A share of 0 or 1 passes; the docstring promises a ValueError.", ("if not 0 < share < 1:", "if not 0 <= share <= 2:")
+)
+edit(
+    SPLIT,
+    "share_belongs_to_the_hash",
+    "The share is hashed too, so a larger share draws all sides anew.",
+    ('f"{seed}:{group}"', 'f"{seed}:{share}:{group}"'),
+)
+edit(
+    SPLIT,
+    "sorts_the_callers_list",
+    "The caller's list is sorted in place, and the positions are those of the sorted one.",
+    ("    def in_test", "    groups.sort(key=lambda g: g[::-1])\n\n    def in_test"),
+)
 
 
 @mutant(SPLIT, provides="split_by_group")
@@ -486,32 +826,100 @@ def by_md5(groups, share=0.2, seed=0):
 
 # --------------------------------------------------------------------------------------------- contamination
 
-edit(CONTAMINATED, "whole_texts_only", "Whole texts are compared, which leaks near duplicates: one changed word, and the copy is not found.", ("k = min(n, len(words))", "k = len(words)"))
+edit(
+    CONTAMINATED,
+    "whole_texts_only",
+    "Whole texts are compared, which leaks near duplicates: one changed word, and the copy is not found.",
+    ("k = min(n, len(words))", "k = len(words)"),
+)
 edit(CONTAMINATED, "case_counts", "A copy in capitals is not found; compare text.casefold().", ("text.casefold())", "text)"))
 edit(CONTAMINATED, "lower_only", "lower() leaves ß as it is, and STRASSE is not found; use casefold().", ("text.casefold())", "text.lower())"))
-edit(CONTAMINATED, "punctuation_counts", "Words keep their punctuation, so a comma hides a copy.", (r're.findall(r"[^\W_]+", text.casefold())', "text.casefold().split()"))
-edit(CONTAMINATED, "english_letters_only", "Letters outside a to z are lost; words may be of any alphabet.", (r'[^\W_]+', "[a-z0-9]+"))
-edit(CONTAMINATED, "underscore_is_a_letter", "The underscore is taken for a letter; it separates words.", (r'[^\W_]+', r"\w+"))
-edit(CONTAMINATED, "letters_only", "Digits are dropped; they belong to words.", (r'[^\W_]+', r"[^\W\d_]+"))
-edit(CONTAMINATED, "misses_the_last_run", "The last run of each text is missing: there are len − k + 1 of them.", ("len(words) - k + 1", "max(len(words) - k, k == 1)"))
+edit(
+    CONTAMINATED,
+    "punctuation_counts",
+    "Words keep their punctuation, so a comma hides a copy.",
+    (r're.findall(r"[^\W_]+", text.casefold())', "text.casefold().split()"),
+)
+edit(CONTAMINATED, "english_letters_only", "Letters outside a to z are lost; words may be of any alphabet.", (r"[^\W_]+", "[a-z0-9]+"))
+edit(CONTAMINATED, "underscore_is_a_letter", "The underscore is taken for a letter; it separates words.", (r"[^\W_]+", r"\w+"))
+edit(CONTAMINATED, "letters_only", "Digits are dropped; they belong to words.", (r"[^\W_]+", r"[^\W\d_]+"))
+edit(
+    CONTAMINATED,
+    "misses_the_last_run",
+    "The last run of each text is missing: there are len − k + 1 of them.",
+    ("len(words) - k + 1", "max(len(words) - k, k == 1)"),
+)
 edit(CONTAMINATED, "needs_one_word_more", "n + 1 words are asked for; n suffice.", ("min(n, len(words))", "min(n + 1, len(words))"))
 edit(CONTAMINATED, "one_word_less", "n − 1 words suffice; n are asked for.", ("min(n, len(words))", "min(max(n - 1, 1), len(words))"))
 edit(CONTAMINATED, "ten_by_default", "The default of n is 13.", ("n: int = 13", "n: int = 10"))
-edit(CONTAMINATED, "short_texts_pass", "Texts of fewer than n words are never found; they are if all of their words stand in a row.", ("if k > 0 and", "if len(words) >= n and"))
-edit(CONTAMINATED, "short_texts_are_guilty", "Texts of fewer than n words are always found.", ("if k > 0 and runs_of(words, k) & seen[k]:", "if k > 0 and (len(words) < n or runs_of(words, k) & seen[k]):"))
+edit(
+    CONTAMINATED,
+    "short_texts_pass",
+    "Texts of fewer than n words are never found; they are if all of their words stand in a row.",
+    ("if k > 0 and", "if len(words) >= n and"),
+)
+edit(
+    CONTAMINATED,
+    "short_texts_are_guilty",
+    "Texts of fewer than n words are always found.",
+    ("if k > 0 and runs_of(words, k) & seen[k]:", "if k > 0 and (len(words) < n or runs_of(words, k) & seen[k]):"),
+)
 edit(CONTAMINATED, "empty_texts_are_guilty", "A text without words is found, because every text contains the empty run.", ("if k > 0 and", "if"))
-edit(CONTAMINATED, "joins_the_training_texts", "The training texts are joined, so runs across two of them are found.", ("[words_of(text) for text in train]", "[words_of(' '.join(train))]"))
-edit(CONTAMINATED, "bags_of_words", "The order of the words is lost: n words must stand one after the other.", ("tuple(words[at : at + k])", "tuple(sorted(words[at : at + k]))"))
-edit(CONTAMINATED, "sets_of_words", "Repeated words within a run are lost.", ("tuple(words[at : at + k])", "tuple(dict.fromkeys(words[at : at + k]))"))
-edit(CONTAMINATED, "runs_without_overlap", "Runs are cut at multiples of k; each place begins a run.", ("range(len(words) - k + 1)", "range(0, len(words) - k + 1, max(k, 1))"))
+edit(
+    CONTAMINATED,
+    "joins_the_training_texts",
+    "The training texts are joined, so runs across two of them are found.",
+    ("[words_of(text) for text in train]", "[words_of(' '.join(train))]"),
+)
+edit(
+    CONTAMINATED,
+    "bags_of_words",
+    "The order of the words is lost: n words must stand one after the other.",
+    ("tuple(words[at : at + k])", "tuple(sorted(words[at : at + k]))"),
+)
+edit(
+    CONTAMINATED, "sets_of_words", "Repeated words within a run are lost.", ("tuple(words[at : at + k])", "tuple(dict.fromkeys(words[at : at + k]))")
+)
+edit(
+    CONTAMINATED,
+    "runs_without_overlap",
+    "Runs are cut at multiples of k; each place begins a run.",
+    ("range(len(words) - k + 1)", "range(0, len(words) - k + 1, max(k, 1))"),
+)
 edit(CONTAMINATED, "first_training_text_only", "Only the first training text is searched.", ("for row in rows)", "for row in rows[:1])"))
 edit(CONTAMINATED, "returns_texts", "The texts are returned; positions are asked for.", ("found.append(at)", "found.append(test[at])"))
-edit(CONTAMINATED, "returns_the_clean_ones", "The clean positions are returned.", ("if k > 0 and runs_of(words, k) & seen[k]:", "if not (k > 0 and runs_of(words, k) & seen[k]):"))
-edit(CONTAMINATED, "flags_for_positions", "A list of True and False is returned; positions are asked for.", ("    return found\n", "    return [at in found for at in range(len(test))]\n"))
-edit(CONTAMINATED, "one_set_for_all_lengths", "The runs of the first length are used for all; a shorter text needs shorter runs.", ("if k not in seen:", "if not seen:"), ("& seen[k]", "& next(iter(seen.values()))"))
+edit(
+    CONTAMINATED,
+    "returns_the_clean_ones",
+    "The clean positions are returned.",
+    ("if k > 0 and runs_of(words, k) & seen[k]:", "if not (k > 0 and runs_of(words, k) & seen[k]):"),
+)
+edit(
+    CONTAMINATED,
+    "flags_for_positions",
+    "A list of True and False is returned; positions are asked for.",
+    ("    return found\n", "    return [at in found for at in range(len(test))]\n"),
+)
+edit(
+    CONTAMINATED,
+    "one_set_for_all_lengths",
+    "The runs of the first length are used for all; a shorter text needs shorter runs.",
+    ("if k not in seen:", "if not seen:"),
+    ("& seen[k]", "& next(iter(seen.values()))"),
+)
 edit(CONTAMINATED, "all_runs_shared", "Every run must be shared; one is enough.", ("runs_of(words, k) & seen[k]", "runs_of(words, k) <= seen[k]"))
-edit(CONTAMINATED, "swaps_the_lists", "The training texts that are in the test are returned.", ("    def words_of", "    train, test = test, train\n\n    def words_of"))
-edit(CONTAMINATED, "overwrites_the_test", "The caller's list is overwritten with lists of words.", ("    rows = ", "    test[:] = [text.strip().casefold() for text in test]\n    rows = "))
+edit(
+    CONTAMINATED,
+    "swaps_the_lists",
+    "The training texts that are in the test are returned.",
+    ("    def words_of", "    train, test = test, train\n\n    def words_of"),
+)
+edit(
+    CONTAMINATED,
+    "overwrites_the_test",
+    "The caller's list is overwritten with lists of words.",
+    ("    rows = ", "    test[:] = [text.strip().casefold() for text in test]\n    rows = "),
+)
 edit(CONTAMINATED, "accepts_empty_runs", "n = 0 passes; the docstring promises a ValueError.", ("if n < 1:", "if n < -1:"))
 
 

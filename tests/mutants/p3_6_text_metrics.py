@@ -39,6 +39,8 @@ edit(OVERLAP, "cuts_into_blocks", "The text is cut into blocks of n; n-grams ove
      ("range(len(hypothesis) - n + 1)", "range(0, len(hypothesis) - n + 1, n)"), ("range(len(reference) - n + 1)", "range(0, len(reference) - n + 1, n)"))
 edit(OVERLAP, "lowers_the_words", "The words are lower-cased; they are compared as they are.",
      ("    ours = Counter", "    hypothesis, reference = [w.lower() for w in hypothesis], [w.lower() for w in reference]\n    ours = Counter"))
+edit(OVERLAP, "strips_the_words", "White space is taken off the words; they are compared as they are.",
+     ("    ours = Counter", "    hypothesis, reference = ([word.strip() for word in words] for words in (hypothesis, reference))\n    ours = Counter"))
 edit(OVERLAP, "sorts_the_lists", "The caller's list is sorted in place.", ("    ours = Counter", "    hypothesis.sort()\n    ours = Counter"))
 edit(OVERLAP, "negative_totals", "The totals are T - n + 1 by formula, which is negative or 0 too early for short texts.",
      ("sum(ours.values()), sum(theirs.values())", "len(hypothesis) - n + 1, len(reference) - n + 1"))
@@ -216,6 +218,24 @@ def takes_the_first_match(hypothesis, reference):
 
 
 @mutant(ROUGE_L, provides="rouge_l")
+def near_the_diagonal(hypothesis, reference):
+    """Cells far from the diagonal are skipped to save time; a common word may stand at the beginning of one text and at the end of the other."""
+    ours, theirs = (re.findall("[a-z0-9]+", text.lower()) for text in (hypothesis, reference))
+    row = [0] * (len(theirs) + 1)
+    for i, word in enumerate(ours):
+        last = list(row)
+        for j, other in enumerate(theirs):
+            if abs(i - j) <= 50:
+                row[j + 1] = last[j] + 1 if word == other else max(last[j + 1], row[j])
+            else:
+                row[j + 1] = last[j + 1]
+    if not row[-1]:
+        return 0.0, 0.0, 0.0
+    precision, recall = row[-1] / len(ours), row[-1] / len(theirs)
+    return precision, recall, 2 * precision * recall / (precision + recall)
+
+
+@mutant(ROUGE_L, provides="rouge_l")
 def by_difflib(hypothesis, reference):
     """difflib finds long runs first, not the longest common subsequence."""
     import difflib
@@ -362,6 +382,16 @@ def wants_one_for_empty_texts(rouge_l):
 
 
 @mutant(TEST, provides="check_rouge_l")
+def order_of_the_results_left_out(rouge_l):
+    """The three results are sorted before they are compared, so swapped ones pass; compare each with its own."""
+    for hypothesis, reference, want in (
+        ("a b c", "a x b y c z", (0.5, 2 / 3, 1)), ("x a b", "a b x", (2 / 3,) * 3), ("The 3 cats, the", "the 3 cats", (3 / 4, 6 / 7, 1)), ("", "", (0, 0, 0)), ("dog cats", "dogs cat", (0, 0, 0)),
+    ):
+        for mine, wanted in zip(sorted(rouge_l(hypothesis, reference)), want, strict=True):
+            assert abs(mine - wanted) < 1e-6
+
+
+@mutant(TEST, provides="check_rouge_l")
 def no_empty_texts(rouge_l):
     """Empty texts are never tried."""
     compare_all(rouge_l, [("a X c, 1 e", "a b c 1 d e f", 4, 5, 7), ("x a b", "a b x", 2, 3, 3), ("the the cat", "the cat", 2, 3, 2), ("dogs", "dog", 0, 1, 1)])
@@ -480,6 +510,10 @@ edit(BLEU, "skips_empty_hypotheses", "Empty hypotheses are skipped, with their r
 edit(BLEU, "skips_short_hypotheses", "Hypotheses of fewer than four words are skipped; they count with the n-grams that they have.", ("        c += len(ours)\n", "        if 0 < len(ours) < 4: continue\n        c += len(ours)\n"))
 edit(BLEU, "pools_the_references", "The references of all sentences are put together; a hypothesis may only draw on its own.",
      ("for words in theirs:", "for words in [text.split() for group in references for text in group]:"))
+edit(BLEU, "drops_repeated_sentences", "A hypothesis that stands in the corpus twice is counted once; every sentence adds what it has.",
+     ("zip(hypotheses, references, strict=True)", "{text: (text, texts) for text, texts in zip(hypotheses, references, strict=True)}.values()"))
+edit(BLEU, "clips_at_the_closest_reference", "Only the reference of the closest length is read for matches; an n-gram may match in any of them.",
+     ("for words in theirs:", "for words in [min(theirs, key=lambda words: (abs(len(words) - len(ours)), len(words)))]:"))
 edit(BLEU, "sorts_the_callers_lists", "The caller's lists of references are sorted in place.", ("        c += len(ours)\n", "        texts.sort()\n        c += len(ours)\n"))
 
 
@@ -592,6 +626,7 @@ edit(CHRF, "averages_references", "The references' scores are averaged; the best
 edit(CHRF, "from_zero_to_one", "The result is from 0 to 1; it is from 0 to 100.", ("return 100 * best", "return best"))
 edit(CHRF, "breaks_on_nothing", "Texts that share nothing divide by zero; the score is 0.0 then.", ("if precision > 0:", "if True:"))
 edit(CHRF, "counts_words", "Words are compared; chrF compares characters.", ('letters = "".join(text.split())', "letters = tuple(text.split())"))
+edit(CHRF, "gives_up_at_an_empty_reference", "One reference without characters makes the score 0; it is one candidate among the others.", ("            continue\n", "            return 0.0\n"))
 edit(CHRF, "sorts_the_references", "The caller's list of references is sorted in place.", ("    best = 0.0\n", "    best = 0.0\n    references.sort(key=len)\n"))
 edit(CHRF, "asks_the_hypothesis_only", "A k is left out only if the hypothesis is too short; either text decides.",
      ("if ours and theirs]", "if ours]"), ("sum(theirs.values()) for m, (_, theirs)", "max(sum(theirs.values()), 1) for m, (_, theirs)"))
@@ -698,6 +733,7 @@ edit(FOOLED, "splits_at_single_spaces", "split(' ') keeps empty words and line b
 edit(FOOLED, "drops_the_word", "The word is left out; it must be replaced by its opposite.", ("*words[:at], opposites[word], *words", "*words[:at], *words"))
 edit(FOOLED, "keeps_the_word_too", "The opposite is added after the word; it takes the word's place.", ("*words[:at], opposites[word], *words", "*words[: at + 1], opposites[word], *words"))
 edit(FOOLED, "considers_the_truth", "The reference itself is among the candidates, and it may win.", ("return max(lies", 'return max([*lies, " ".join(words)]'))
+edit(FOOLED, "single_words_only", "Opposites of several words are left out; “did not rise” is an opposite too.", ("if word in opposites", "if word in opposites and ' ' not in opposites[word]"))
 edit(FOOLED, "misses_the_last_word", "The last word is never replaced.", ("enumerate(words) if", "enumerate(words[:-1]) if"))
 
 
