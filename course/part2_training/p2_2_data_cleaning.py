@@ -30,7 +30,7 @@ share_of_tokens_picture(lm, page)
 # %% [markdown]
 # The difference is not a nuisance: it is most of the page. Every surplus token is paid for in training, and what the model learns from it is to write markup and broken words.
 #
-# You now build the cleaner piece by piece, in the order in which it runs:
+# You now build the cleaner piece by piece:
 #
 # | step | what it takes away |
 # |---|---|
@@ -291,7 +291,7 @@ print("clean stories thrown out:", sum(bool(rules(page.text)) for page in found 
 broken_rules_picture(rules, found)
 
 # %% [markdown]
-# Many pages break more than one rule. Those that break none are mostly advertisements: fluent, with stop words, no symbols. Counting can't see that a page wants to sell something. For this, large projects train a classifier on examples. FineWeb-Edu does, with a model's own judgement of "is this educational?" as labels.
+# Many pages break more than one rule. Those that break none are mostly advertisements: fluent, with stop words, no symbols. Counting can't see that a page wants to sell something. For this, large projects train a classifier on examples. FineWeb-Edu does, with a language model's judgement of "is this educational?" as labels (Penedo et al. 2024).
 #
 # ## The same text again
 #
@@ -737,7 +737,7 @@ def toxicity_filter(scores: list[float], toxic: list[bool], groups: list[str], m
 # %% check="clean-toxicity-audit"
 
 # %% [markdown]
-# **What it means for a real filter.** The same audit serves any score. Here it judges two: the classifier from above, and a common *quality* filter that removes what a language model finds surprising (Wenzek et al. 2020 used one in CCNet).
+# **What it means for a real filter.** The same audit serves any score. Here it judges two: the classifier from above, and a common kind of *quality* filter, which removes what a language model finds surprising. (CCNet sorts its pages by such a score; Wenzek et al. 2020.)
 
 # %% demo
 from handbook.cleaning_lab import losses_picture, surprise_by_text
@@ -754,7 +754,7 @@ overall = {name: audited(score, rude, ["all"] * len(score))[0] for name, score i
 losses_picture(filters, overall, rude, groups)
 
 # %% [markdown]
-# Overall both filters stay within their 10 %, and one group pays nearly all of it. To a model that has read little Scots, Scots is noise. Nobody decided to remove it.
+# Overall both filters stay within their 10 %, and one group pays most of it. To a model that has read little Scots, Scots is noise. Nobody decided to remove it.
 # With 16 sentences a group such a share is rough (one sentence is 6 %), so take the direction and not the figure; an audit that decides something needs hundreds, written by the people concerned.
 #
 # The fair threshold has a price as well: it lets more rude sentences through. If the price is too high, the answer is not to drop the rule but to mend the classifier, for instance by training it on sentences of all groups.
@@ -790,6 +790,7 @@ kept = wash(found, steps)
 # Read the columns. Each step has its own column to bring down, and what is left at the end is as interesting as what is gone: fluent junk, and a copy that had changed too much.
 # The last column is the price: stories that were so much alike that one was taken for a copy of another.
 # Order matters too: before the invisible characters went, neither the copies nor the phone numbers could be recognised.
+# And personal data goes before the search for copies: then two copies that differ only in a phone number are the same text.
 #
 # **Predict before you run.** Two tiny models, the same first weights, the same number of steps. One reads all pages as found, the other the clean ones, less than half as many. Which is better on new stories that neither has seen? By how much?
 

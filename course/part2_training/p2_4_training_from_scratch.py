@@ -59,8 +59,8 @@ def lr_schedule(step: int, total: int, warmup: int, peak: float, floor: float = 
     The first `warmup` steps rise in equal parts: step 0 has 1 / (warmup + 1) of the peak, step 1 twice that, and so on.
         The warm-up starts from zero, whatever the floor.
     Step `warmup` has the peak itself; without a warm-up that is step 0.
-    From there half a cosine wave leads down to the floor, which is reached at step total - 1. It is the peak in the middle
-        between both ends, (peak + floor) / 2, halfway.
+    From there half a cosine wave leads down to the floor, which is reached at step total - 1; halfway down, the rate is
+        (peak + floor) / 2.
     Steps from `total` on have the floor. If warmup = total - 1, the last step has the peak: there is no way down.
     Raises: ValueError if step < 0, or not 0 <= warmup < total (these tests are given).
 
@@ -322,9 +322,9 @@ plots.lines(rates, loss_at, title="A learning-rate sweep after 120 steps", logx=
             xlabel="peak learning rate", ylabel="held-out loss (nats a word)")  # fmt: skip
 
 # %% [markdown]
-# A U: on the left the model has not got anywhere yet, on the right it is thrown about. More steps would bring the left side down; they help little on the right.
+# A U: on the left the model has not got anywhere yet, on the right it is thrown about. Without a warm-up the right wall is the steeper one: three times too much costs more than three times too little.
 # A warm-up changes nothing on the left. It moves the right wall outwards, and so makes the choice less delicate.
-# The best rate of one model is not the best of another: larger models usually want smaller rates.
+# The best rate of one model is not the best of another: GPT-3 was trained in eight sizes, and the larger ones had smaller rates (Brown et al. 2020).
 #
 # ## Spend the search where it pays
 #
@@ -355,8 +355,8 @@ def successive_halving(curves: list[Callable[[], float]], budget: int) -> int:
     """Find the best of n candidates with at most `budget` units of training, and return its index.
 
     Args: curves[i]() trains candidate i for one more unit, going on from where it stopped, and returns its loss then: lower is
-        better. A call costs one unit, and can't be taken back. n >= 1. A loss may be infinite or NaN: such a candidate has
-        diverged: it is worse than all with a number, and all diverged are equal. Until a round ends, no candidate is dropped.
+        better. A call costs one unit, and can't be taken back. n >= 1. A loss may be +infinity or NaN: such a candidate has
+        diverged. It is worse than all with a number, and all diverged are equal. Until a round ends, no candidate is dropped.
     There are ceil(log2(n)) rounds. Each may spend budget // rounds calls, and calls every candidate that is left the same number
         of times: that allowance // candidates left. What a round leaves over is not spent.
     After a round the better half stays, of an odd number the larger half: (k + 1) // 2 of k. Candidates are compared by the
@@ -434,7 +434,7 @@ print(f"cold after {cold[-1][0]} steps: {cold[-1][1]:.2f} · warm gets there in 
 #
 # So when is training from scratch right? When there is no base that you may use, and you have the text and the compute. Both can be counted:
 #
-# - Text: about 20 tokens for each parameter is where more data and more parameters pay equally (Hoffmann et al. 2022). With less, you would do better with a smaller model.
+# - Text: of all ways to spend a given compute, about 20 tokens for each parameter give the lowest loss (Hoffmann et al. 2022). With less text, a smaller model does better.
 # - Compute: training costs about 6 floating-point operations for each parameter and token (Kaplan et al. 2020).
 
 # %%
@@ -565,9 +565,10 @@ def save_checkpoint(path: str | Path, model: nn.Module, optimizer: torch.optim.O
 
     That is: the states of the model and of the optimizer, the step, and the states of three random number generators:
         `rng` (it draws the batches), PyTorch's global one on the CPU, and Python's `random`.
-    Saving changes none of them. Afterwards the file is there, under this very name, with no other file beside it that was not there before.
-    A checkpoint that stands at the path already is replaced only when the new one is complete: if writing fails half-way
-        (the optimizer's state can't be written, say), the error is raised and the old file is as it was.
+    Saving changes none of them. Afterwards the file is there, under this very name. No other file beside it is new, changed or gone.
+    A checkpoint that stands at the path already is replaced in one move, when the new one is complete beside it; nothing is
+        ever written into the old file. If writing fails half-way (the optimizer's state can't be written, say), the error is
+        raised, the old file is as it was, and no half-written file is left.
     The file is one that torch.load(path, weights_only=True) reads: tensors, numbers, texts, and containers of these.
 
     Source: the saving and loading tutorial of PyTorch's documentation; torch.save.
@@ -659,7 +660,8 @@ def find_bugs() -> dict[int, str]:
         be added, removed, or swapped.
     At most 8 lines may be replaced, by at most 12 lines in all.
     The script is patched and run on small data, and judged by what it does: any patch that mends a bug is right. What the
-        script does well must stay: the names and arguments of its functions and what they return, the optimizer, the number of steps, the clipping, the log.
+        script does well must stay: the names and arguments of its functions and what they return, the shuffling, the optimizer, the number of steps,
+        the clipping, the log.
 
     >>> find_bugs()  # doctest: +SKIP
     {13: "    return peak * (1 - done)", ...}
@@ -726,5 +728,6 @@ def find_bugs() -> dict[int, str]:
 # - Loshchilov and Hutter 2019, [Decoupled Weight Decay Regularization](https://arxiv.org/abs/1711.05101), arXiv:1711.05101; and 2017, [SGDR](https://arxiv.org/abs/1608.03983), arXiv:1608.03983, for the cosine.
 # - Pascanu et al. 2013, [On the difficulty of training Recurrent Neural Networks](https://arxiv.org/abs/1211.5063), arXiv:1211.5063: clipping.
 # - Jamieson and Talwalkar 2016, [Non-stochastic Best Arm Identification and Hyperparameter Optimization](https://arxiv.org/abs/1502.07943), arXiv:1502.07943; Li et al. 2018, [Hyperband](https://arxiv.org/abs/1603.06560), arXiv:1603.06560.
+# - Brown et al. 2020, [Language Models are Few-Shot Learners](https://arxiv.org/abs/2005.14165), arXiv:2005.14165: the sizes of GPT-3 and their learning rates.
 # - Kaplan et al. 2020, [Scaling Laws for Neural Language Models](https://arxiv.org/abs/2001.08361), arXiv:2001.08361; Hoffmann et al. 2022, [Training Compute-Optimal Large Language Models](https://arxiv.org/abs/2203.15556), arXiv:2203.15556.
 # - Karpathy 2019, [A Recipe for Training Neural Networks](https://karpathy.github.io/2019/04/25/recipe/).

@@ -113,7 +113,7 @@ def ddp_step(replicas: list[nn.Module], batches: list[tuple[Tensor, Tensor]], lr
         batches[r] are rank r's own rows, (x, y) · lr is the learning rate.
     Shapes: x (N, C), float · y (N,), int64, the right class · logits (N, V). N differs from rank to rank; a rank without rows (N = 0) takes part too.
     The loss is the mean cross-entropy over all rows of all ranks: each row counts the same.
-    Each parameter becomes p - lr · gradient of this loss, in place, on every replica; all replicas end with the same weights.
+    Each parameter becomes p - lr · gradient of this loss, in place, on every replica; all replicas end with the same weights, each in memory of its own.
         Gradients that were left in .grad before the call do not count. A parameter that gets no gradient from this loss
         (because requires_grad is False, or because the model does not use it) stays as it is.
     A rank reads its own rows only: replicas[r] is called with rows of batches[r] and with nothing else.
@@ -208,7 +208,7 @@ for W in (2, 4, 8, 1000):
     print(f"{W:5} ranks: {2 * (W - 1)} steps of {N // W} values = {2 * (W - 1) * N // W:,} values a rank")
 
 # %% [markdown]
-# Never more than $2N$, however many ranks there are. As long as only the ranks can add, no algorithm sends fewer (Patarasuk and Yuan 2009), which is why the ring carries so much of distributed training.
+# Never more than $2N$, however many ranks there are. As long as only the ranks add, and not the network between them, no algorithm sends fewer (Patarasuk and Yuan 2009), which is why the ring carries so much of distributed training.
 # Its weakness shows in the number of steps: each costs a message's delay, and 1,998 of them in a row make the ring slow for small tensors.
 #
 # ## Exercise: All-reduce on a ring · 4 points · ★★★
@@ -298,7 +298,7 @@ for level, name in enumerate(LEVELS):
     print(f"{name:14} {7.5 * bytes_per_parameter(level, world=64):6.1f} GB a rank")
 
 # %% [markdown]
-# The paper shows this very example. Level 1 already takes away three quarters, and it costs no extra messages: instead of an all-reduce of the gradients,
+# The paper shows this very example. Level 1 already takes away three quarters, and it costs no extra bytes on the wire: instead of an all-reduce of the gradients,
 # the ranks do its first half (each gets the sum for its own slice: *reduce-scatter*), update their slice of the weights, and do the second half with the weights (*all-gather*).
 #
 # ## Exercise: A sharded optimizer · 4 points · ★★★
@@ -330,6 +330,7 @@ def shard_optimizer_state(n_params: int, world: int) -> list[dict[str, Any]]:
         the last slices are cut at n_params, so they may be shorter, or empty (then start = end = n_params).
         "start" and "end" are its half-open borders, "step" is 0, "mean" and "square" are float32 zeros of shape (end - start,).
     Nothing is padded or kept twice: all the means together hold n_params numbers, and so do the squares. No two share memory.
+        That is meant of the memory behind them, too: a slice of a longer tensor keeps all of it.
     Raises: ValueError if n_params or world is below 1 (this test is given).
 
     >>> [(state["start"], state["end"]) for state in shard_optimizer_state(7, 3)]
@@ -381,7 +382,7 @@ def zero_step(params: Tensor, gradients: list[Tensor], states: list[dict[str, An
 
 # %% [markdown]
 # **What it means in practice.** PyTorch's `ZeroRedundancyOptimizer` is level 1; DeepSpeed's ZeRO-3 and PyTorch's *fully sharded data parallel* (Zhao et al. 2023, arXiv:2304.11277) go all the way.
-# At level 3 a rank fetches the weights of a layer just before it needs them and drops them afterwards. That adds messages, about half as many again, and it is what fits the largest models.
+# At level 3 a rank fetches the weights of a layer just before it needs them and drops them afterwards. That sends about half as many bytes again (Rajbhandari et al. 2019), and it is what fits the largest models.
 #
 # *A good place for a break: the model is done, and its data begins here.*
 #
@@ -413,7 +414,7 @@ def shuffle_buffer(stream: Iterable[Any], size: int, rng: random.Random) -> Iter
         in the same way: each draw is uniform over what is left.
     So every item comes out exactly once, size 1 keeps the order, and a size of the whole stream or more gives every order the same chance.
     The stream is read as late as this allows: when k items have been yielded, at most size + k were read. It may be endless, and may be
-        an iterator that can be read only once. Items can be anything; None and equal items are items too.
+        an iterator that can be read only once. Items can be anything, also None, equal items, or tensors. An error in the stream is passed on.
     rng: a random.Random, the only source of randomness; equal states give equal orders.
     Raises: ValueError if size is below 1, at the latest when the first item is asked for (this test is given).
 
@@ -498,7 +499,7 @@ def shard_stream(stream: Iterable[Any], rank: int, world: int) -> Iterator[Any]:
         is left out for all ranks, so that no rank makes a step which the others don't.
     So no item goes to two ranks, and every item of a complete round goes to one.
     The stream is read no further than needed: to yield k items, at most k · world are read. It may be endless, and may be
-        an iterator that can be read only once. Items can be anything; None and equal items are items too.
+        an iterator that can be read only once. Items can be anything, also None, equal items, or tensors. An error in the stream is passed on.
     Raises: ValueError unless 0 <= rank < world, at the latest when the first item is asked for (this test is given).
 
     >>> [list(shard_stream("abcdefg", rank, 3)) for rank in range(3)]
@@ -661,7 +662,8 @@ print(f"packed, your mask and positions  {surprise(attention_mask=blocked, posit
 
 # %% [markdown]
 # With your mask the model reads the sentence as if it stood alone. With the plain mask it has learnt from the neighbour how such sentences go. In training, neighbours are picked by chance, and such hints teach the wrong thing.
-# Not everyone masks: GPT-3 was trained without, and told the model by a special token where one document ends (Brown et al. 2020, arXiv:2005.14165). Llama 3 masks, and its authors found that it matters for very long rows (Grattafiori et al. 2024, arXiv:2407.21783).
+# In SmolLM2 the mask alone would do, for its rotary positions (lesson 1.3) tell only how far apart two tokens are. A model with learned positions needs both.
+# Not everyone masks: GPT-3 was trained without, and told the model by a special token where one document ends (Brown et al. 2020, arXiv:2005.14165). Llama 3 masks; its authors found that this made little difference in ordinary pretraining, and an important one in later training on very long rows (Grattafiori et al. 2024, arXiv:2407.21783).
 #
 # ## Splitting by layers
 #
@@ -739,7 +741,7 @@ plots.lines(micros, shares, title="More micro-batches, less waiting", xlabel="mi
 #
 # - A data-parallel step must equal the step of one process: divide by the number of rows on all ranks, then add.
 # - A ring all-reduce sends $2(W-1)/W$ times the tensor from each rank, whatever $W$ is.
-# - ZeRO splits what data parallel training copies. Level 1, the optimizer, takes away most, at no cost in messages.
+# - ZeRO splits what data parallel training copies. Level 1, the optimizer, takes away most, and sends no more bytes.
 # - A shuffle buffer mixes as far as it reaches. Deal from one common order, and end all ranks together.
 # - Packed documents need a mask, positions and labels of their own.
 # - A pipeline waits in its bubble: more micro-batches make it smaller, unequal stages keep it.

@@ -378,7 +378,7 @@ print("mean of the two: ", (100 + 0) / 2)
 print("of both together:", round(100 * math.prod(precisions) ** 0.25, 1), " from", [round(p, 3) for p in precisions])
 
 # %% [markdown]
-# Only the second is BLEU: a long sentence weighs more than a short one. The mean of sentences has another flaw: most single sentences have no matching 4-gram, so their BLEU is 0, however good their words.
+# Only the second is BLEU: a long sentence weighs more than a short one. The mean of sentences has another flaw: a single sentence often has no matching 4-gram, and then its BLEU is 0, however good its words.
 #
 # Two more rules. With several references a hypothesis may draw on all of them: an n-gram is clipped at the *largest* count that any one reference has. And $r$ takes, for each hypothesis, the reference whose length is *closest* to it, the shorter one on a tie.
 #
@@ -556,7 +556,7 @@ for one, other in (("den alten Häusern", "die alten Häuser"), ("vanhoissa talo
     print(f"{one:22} / {other:20}  BLEU {ours([one], [[other]]):5.1f}   chrF {by_letters(one, [other]):5.1f}")
 
 # %% [markdown]
-# No text here has four words, so there is no 4-gram to match: BLEU needs a corpus. chrF gives a sensible number even for two words.
+# No text here has four words, so there is no 4-gram to match: BLEU is made for a corpus. chrF gives a sensible number even for two words.
 #
 # ## How good are SmolLM2's summaries?
 #
@@ -602,7 +602,7 @@ intervals(
 
 # %% [markdown]
 # In our run copying the first sentence beats both, and by ROUGE-2 and ROUGE-L a good summary in other words is no better than a model that invents things.
-# The model's interval is the widest: now and then it copies a sentence, and now and then it goes astray.
+# The model's interval is the widest: some of its summaries copy the report, others have nothing to do with it.
 # Newspapers put what matters first, so the lead is a strong baseline on news; a result without it means little.
 # (Our first references also keep close to the first sentences. The data card in `handbook.summaries` says so: read such cards before you believe a picture.)
 #
@@ -617,8 +617,14 @@ for metric in metrics:
 # %% [markdown]
 # Where an interval contains 0, sixteen reports can't tell who is ahead.
 #
-# Metrics of shared words rank writers who work in the same way. They can't tell another wording from a mistake. Read a dozen outputs before you believe a mean.
-#
+# Metrics of shared words rank writers who work in the same way. They can't tell another wording from a mistake. Read a dozen outputs before you believe a mean; begin with the two that ROUGE-2 likes best and the two that it likes least:
+
+# %% demo
+ranked = sorted(zip(scores["SmolLM2"]["ROUGE-2"], written, strict=True), reverse=True)
+for score, text in ranked[:2] + ranked[-2:]:
+    print(f"{score:4.1f}  {text}\n")
+
+# %% [markdown]
 # ## Fool the metric
 #
 # Now show it on purpose. Change one word of a reference into its opposite, and the summary says what is false. How high does it score?
@@ -694,7 +700,7 @@ unit = "mean score (0 to 100; MiniLM: 100 × cosine)"
 intervals([*metrics, "MiniLM"], rows, title="Sixteen lies and sixteen honest summaries", xlabel=unit)
 
 # %% [markdown]
-# Nineteen words of twenty stay, and F1 is 19/20. Every metric prefers the lies, and the encoder does too: a word and its opposite stand in the same sentences, so their vectors are near.
+# With one word of twenty changed, F1 is 19/20. Every metric prefers the lies, and the encoder does too: a word and its opposite stand in the same sentences, so their vectors are near.
 # None of them asks whether a text is *true*.
 #
 # That question needs another instrument: questions about the report that the summary must answer, a model that judges whether the report implies the summary, or a reader. A judge model has biases of its own, position bias among them (lesson 5).

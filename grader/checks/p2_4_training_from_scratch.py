@@ -96,10 +96,6 @@ class TestLrSchedule(Exercise, id="training-lr-schedule"):
         cases = [(step, total, total - 1, 2.0, 0.5) for total in (1, 2, 6) for step in range(total + 2)]
         compare_rates(submission, cases, "there are no parts to divide the way down into: mind the division by zero")
 
-    def test_halfway_down(self, submission):
-        """Halfway down the rate lies in the middle between peak and floor."""
-        expect.close(submission.lr_schedule(15, 21, 10, 1.0, 0.2), 0.6, why="halfway the cosine is 0, so (peak + floor) / 2")
-
     def test_refuses_what_is_no_step(self, submission):
         """A negative step, or a warm-up that does not fit the run, ends in a ValueError; the smallest run does not."""
         expect.close(submission.lr_schedule(0, 1, 0, 2.0), 2.0, why="step `warmup` has the peak, also in a run of one step")

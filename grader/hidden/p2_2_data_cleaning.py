@@ -89,7 +89,7 @@ class TestHiddenQualityRules(Exercise, id="clean-quality-rules", hidden=True):
         """A document that breaks several rules gets all their names, in order, and one without words only the first."""
         cases = [
             (("\u2003\n",), ["too short"]), (("12 ... 34\n" * 5,), ["too short", "word length", "symbols", "letters", "stop words", "repeated lines"]),
-            (("x" * 90 + " and the",), ["too short", "word length"]), (("of the mill #\n" * 8,), ["symbols", "repeated lines"]), (("1234 5678 the of\n" * 6,), ["letters", "repeated lines"]),
+            (("x" * 90 + " and the",), ["too short", "word length"]), (("of the wooden mill #\n" * 8,), ["symbols", "repeated lines"]), (("1234 5678 the of\n" * 6,), ["letters", "repeated lines"]),
         ]  # fmt: skip
         same(submission, "quality_rules", cases, "name every broken rule, in the order of the docstring")
 
@@ -105,7 +105,8 @@ class TestHiddenExactDedup(Exercise, id="dedup-exact", hidden=True):
         expect.equal(kept, first_of_each(docs), why="the first of each stays")
         expect.equal(submission.value(given), docs, why="make a new list")
         expect.equal(submission.exact_dedup(kept), kept, why="no copies are left")
-        expect.equal(submission.exact_dedup([*docs, "new", *docs]), [*kept, "new"], why="the first of each stays, in order")
+        new = [f"page {number}" for number in range(900)]
+        expect.equal(submission.exact_dedup([*docs, *new, *docs, *new]), [*kept, *new], why="the first of each stays, in order")
 
 
 def right_by_groups():

@@ -66,6 +66,12 @@ edit(
 )
 edit(HTML, "keeps_source_lines", "The line ends of the source are kept; only blocks start a new line.", ('re.sub(r"\\s+", " ", data)', "data"))
 edit(HTML, "keeps_empty_lines", "Empty lines are kept; they must be left out.", ("for line in lines if line", "for line in lines"))
+edit(
+    HTML,
+    "lines_only_once",
+    "A line that was there before is dropped; the page may well repeat it.",
+    ('return "\\n".join(line for line in lines if line)', 'return "\\n".join(dict.fromkeys(line for line in lines if line))'),
+)
 edit(HTML, "no_lines", "The lines are joined by spaces; each block is a line of its own.", ('return "\\n".join(', 'return " ".join('))
 edit(
     HTML,
@@ -365,6 +371,17 @@ edit(
     "All copies of a repeated line are counted, the first as well; only repeats of an earlier line count.",
     ("(len(lines) - len(set(lines)))", "sum(lines.count(line) > 1 for line in lines)"),
 )
+edit(QUALITY, "runs_of_hashes", 'A run of hash signs is counted as one; "##" are two.', ('doc.count("#")', 'len(__import__("re").findall("#+", doc))'))
+edit(
+    QUALITY,
+    "length_in_bytes",
+    "The length of a word is counted in bytes; an é or a ж is one character and two bytes.",
+    ("sum(map(len, words)) / n", "sum(len(word.encode()) for word in words) / n"),
+)
+edit(
+    QUALITY, "lines_in_any_case", "Lines in other case count as repeats; they are only stripped.", ("[line.strip() for line in", "[line.strip().lower() for line in")
+)
+edit(QUALITY, "digits_are_letters", "Digits count as letters; str.isalpha is asked for.", ("any(map(str.isalpha, word))", "any(map(str.isalnum, word))"))
 edit(QUALITY, "stops_at_the_first", "Only the first broken rule is named; all of them are asked for.", ("if is_broken]", "if is_broken][:1]"))
 edit(
     QUALITY,
@@ -732,6 +749,18 @@ edit(
 )
 edit(
     MINHASH,
+    "lower_only",
+    "lower() leaves ß and final ς; the words are those of the casefolded text.",
+    ("words = text.casefold().split()", "words = text.lower().split()"),
+)
+edit(
+    MINHASH,
+    "strips_punctuation",
+    "Punctuation is taken off the words; they are just what split() gives.",
+    ("words = text.casefold().split()", 'words = [word.strip(".,;:!?") for word in text.casefold().split()]'),
+)
+edit(
+    MINHASH,
     "letters_for_words",
     "The shingles are runs of three letters; they are runs of three words.",
     ("words = text.casefold().split()", 'words = " ".join(text.casefold().split())'),
@@ -975,6 +1004,19 @@ edit(
     ("(?:[A-Za-z0-9-]+\\.)+[A-Za-z]{2,}(?![A-Za-z0-9-])", "[A-Za-z0-9.-]*[A-Za-z0-9]"),
 )
 edit(PII, "one_letter_at_the_end", "a@b.c is masked; the last part of a domain has at least two letters.", ("[A-Za-z]{2,}", "[A-Za-z]+"))
+edit(
+    PII,
+    "word_boundaries",
+    "A letter next to an internet address hides it; only digits and dots can make it part of something else.",
+    (r"(?<![0-9])(?<![0-9]\.)", r"\b(?<![0-9]\.)"),
+)
+edit(PII, "small_endings_only", "An e-mail address in capitals is not masked whole.", ("[A-Za-z]{2,}(?![A-Za-z0-9-])", "[a-z]{2,}(?![A-Za-z0-9-])"))
+edit(
+    PII,
+    "one_kind_of_separator",
+    "A card number with both spaces and hyphens stays; either may stand between any two digits.",
+    ("13 <= len(digits) <= 19 and", '13 <= len(digits) <= 19 and not {" ", "-"} <= set(run) and'),
+)
 edit(PII, "removes", "What was found is removed; put the name of its kind in its place.", ('"[EMAIL]", text', '"", text'))
 edit(PII, "first_address_only", "Only the first internet address is masked.", ('"[IP]", text)', '"[IP]", text, count=1)'))
 
@@ -984,6 +1026,27 @@ def digits_before_addresses(text):
     """Digits are masked before e-mail addresses, so that an address with a number in it is torn apart."""
     text = re.sub(r"\b[0-9]{3}-[0-9]{3}-[0-9]{4}\b|\+[0-9](?:[ -]?[0-9]){7,14}(?![ -]?[0-9])", "[PHONE]", text)
     return re.sub(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}", "[EMAIL]", text)
+
+
+@mutant(PII, provides="mask_pii")
+def internet_before_mail(text):
+    """Internet addresses are masked first, so that an e-mail address that begins with one is torn apart; keep the docstring's order."""
+
+    def luhn(digits):
+        return sum(sum(divmod(int(d) * (1 + at % 2), 10)) for at, d in enumerate(digits[::-1])) % 10 == 0
+
+    def decide(found):
+        run, digits = found[0], re.sub("[^0-9]", "", found[0])
+        if run[0] == "+":
+            return "[PHONE]" if 8 <= len(digits) <= 15 else run
+        if re.fullmatch("[0-9]{3}-[0-9]{3}-[0-9]{4}", run):
+            return "[PHONE]"
+        return "[CARD]" if 13 <= len(digits) <= 19 and luhn(digits) else run
+
+    octet = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+    text = re.sub(rf"(?<![0-9])(?<![0-9]\.){octet}(?:\.{octet}){{3}}(?!\.?[0-9])", "[IP]", text)
+    text = re.sub(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?![A-Za-z0-9-])", "[EMAIL]", text)
+    return re.sub(r"\+?[0-9](?:[ -]?[0-9])*", decide, text)
 
 
 @variant(PII, provides="mask_pii")

@@ -137,6 +137,7 @@ edit(CLIP, "fills_missing_gradients", "Missing gradients are filled with zeros; 
 edit(CLIP, "first_only", "Only the first gradient is shortened.", ("for grad in grads:\n            grad.mul_", "for grad in grads[:1]:\n            grad.mul_"))
 edit(CLIP, "scales_before_it_looks", "The gradients are changed before the norm is found to be infinite.", ("    if not math.isfinite(norm):\n", "    for grad in grads if not norm <= max_norm else []:\n        grad.mul_(max_norm / norm)\n    if not math.isfinite(norm):\n"), ("    if norm > max_norm:\n        for grad in grads:\n            grad.mul_(max_norm / norm)\n", ""))
 edit(CLIP, "returns_a_tensor", "A tensor is returned; return a float.", ("    return norm", "    return torch.tensor(norm)"))
+edit(CLIP, "allows_a_tenth_more", "A norm just above max_norm is let through; every norm above it is shortened.", ("if norm > max_norm:", "if norm > 1.1 * max_norm:"))
 edit(CLIP, "replaces_the_gradient", "A new tensor is put in place of the gradient; change the one that is there.", ("    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]", "    parameters = [parameter for parameter in parameters if parameter.grad is not None]\n    grads = [parameter.grad for parameter in parameters]"), ("        for grad in grads:\n            grad.mul_(max_norm / norm)", "        for parameter in parameters:\n            parameter.grad = parameter.grad * (max_norm / norm)"))
 
 
@@ -421,6 +422,9 @@ edit(CHECKPOINT, "evaluates_while_saving", "Saving leaves the model in eval mode
 edit(CHECKPOINT, "deletes_after_resume", "The file is deleted by resume; it must stay as it is.", ('    return checkpoint["step"]', '    Path(path).write_bytes(b"")if checkpoint["step"] > 10 else Path(path).touch()\n    return checkpoint["step"]'))
 edit(CHECKPOINT, "keeps_the_new_rate", "The optimizer's running means are restored, but not its learning rate.", ('    optimizer.load_state_dict(checkpoint["optimizer"])\n', '    rate = optimizer.param_groups[0]["lr"]\n    optimizer.load_state_dict(checkpoint["optimizer"])\n    optimizer.param_groups[0]["lr"] = rate\n'))
 edit(CHECKPOINT, "new_tensors_for_the_weights", "The weights are replaced by other tensors, and the optimizer goes on with the old ones.", ('model.load_state_dict(checkpoint["model"])', 'model.load_state_dict(checkpoint["model"], assign=True)'))
+edit(CHECKPOINT, "copies_into_the_old_file", "The new checkpoint is copied into the old file: a full disk would leave half of it; rename with os.replace.", ("os.replace(beside, path)", "Path(path).write_bytes(beside.read_bytes())"))
+edit(CHECKPOINT, "clears_the_folder", "Other files in the folder are deleted; they are not yours.", ("    finally:\n", "    finally:\n        [file.unlink() for file in Path(path).parent.iterdir() if file != Path(path)]\n"))
+edit(CHECKPOINT, "keeps_the_new_decay", "The learning rate comes back, but not the weight decay: the optimizer's settings belong to its state.", ('    optimizer.load_state_dict(checkpoint["optimizer"])\n', '    decay = optimizer.param_groups[0]["weight_decay"]\n    optimizer.load_state_dict(checkpoint["optimizer"])\n    optimizer.param_groups[0]["weight_decay"] = decay\n'))
 
 
 @variant(CHECKPOINT, provides="save_checkpoint")
@@ -459,6 +463,8 @@ edit(BUGS, "a_step_behind", "The first step is right, but each later one has the
 edit(BUGS, "without_the_schedule", "The line that sets the rate is gone, and with it the schedule.", ('43: \'        optimizer.param_groups[0]["lr"] = learning_rate(step, steps)\',\n        44: "        optimizer.step()"', '44: ""'))
 edit(BUGS, "breaks_the_clipping", "The clipping is gone: it was right.", ('41: "        optimizer.zero_grad()\\n        loss.backward()"', '41: "        optimizer.zero_grad()\\n        loss.backward()",\n        42: ""'))
 edit(BUGS, "another_optimizer", "The optimizer has been replaced: it was right.", ("        34: ", "        35: '    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)',\n        34: "))
+edit(BUGS, "clips_to_a_half", "The clipping has another limit: 1 was right.", ("        43: ", "        42: '        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=0.5)',\n        43: "))
+edit(BUGS, "forgets_to_shuffle", "The rows are no longer shuffled, so the held-out rows are the first of the file: the shuffling was right.", ("        34: ", '        33: "",\n        34: '))
 edit(BUGS, "steps_twice", "The optimizer steps twice an iteration.", ('44: "        optimizer.step()"', '44: "        optimizer.step()\\n        optimizer.step()"'))
 edit(BUGS, "wrong_indentation", "A patch has lost its indentation; a patch is the whole line, spaces included.", ('44: "        optimizer.step()"', '44: "optimizer.step()"'))
 edit(BUGS, "counts_lines_from_zero", "The line numbers count from 0; the script's lines count from 1.", ("    return {\n", "    return {number - 1: line for number, line in {\n"), ('44: "        optimizer.step()",\n    }', '44: "        optimizer.step()",\n    }.items()}'))

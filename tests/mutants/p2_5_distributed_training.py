@@ -1,5 +1,6 @@
 """Plausible wrong answers to p2_5_distributed_training, each with what its author should be told; and right answers written another way."""
 
+import contextlib
 import itertools
 import math
 import random
@@ -39,6 +40,10 @@ edit(DDP, "tells_the_sum", "The returned loss is a sum over rows; return the mea
 edit(DDP, "weighs_by_the_first_rank", "All ranks are taken to have as many rows as rank 0: count the rows of each.",
      ("sum(len(y) for _, y in batches)\n    loss_of_all", "len(batches[0][1]) * len(batches) or 1\n    loss_of_all"))
 
+
+edit(DDP, "clips_gradients", "Gradients are cut at 1; a step is lr times the gradient, however large that is.", ("p -= lr * total", "p -= lr * total.clamp(-1, 1)"))
+edit(DDP, "one_memory_for_all", "All replicas end with the very same tensor; change each one's own in place, for ranks have no memory in common.",
+     ("for p in copies:\n                    p -= lr * total", "new = copies[0] - lr * total\n                for p in copies:\n                    p.data = new"))
 
 @mutant(DDP, provides="ddp_step")
 def sends_the_data_to_rank_0(replicas, batches, lr):
@@ -152,6 +157,9 @@ edit(RING, "works_on_the_callers_tensors", "The caller's shards are changed: clo
 edit(RING, "averages", "The result is the mean over ranks; all-reduce gives the sum.", ("return held, sent", "return [part / W for part in held], sent"))
 edit(RING, "everything_in_float32", "The shards are turned into float32; results keep the dtype of the shards.", ("shard.clone() for shard in shards", "shard.float().clone() for shard in shards"))
 
+
+edit(RING, "shares_all_but_the_first", "All ranks but the first get one and the same tensor; each needs memory of its own.",
+     ("return held, sent", "return held[:1] + held[1:2] * (W - 1), sent"))
 
 @mutant(RING, provides="ring_all_reduce")
 def adds_them_up(shards):
@@ -290,6 +298,8 @@ edit(ZERO, "float64_state", "The averages are float64, which takes twice the mem
 edit(ZERO, "its_own_gradient_only", "Each rank uses the gradient of its own rows only; it needs the mean over all ranks, for its slice.",
      (GRADIENT, "gradients[len(slices)][own]"))
 edit(ZERO, "the_first_gradient_only", "Only rank 0's gradient is used; take the mean over all ranks.", (GRADIENT, "gradients[0][own]"))
+edit(ZERO, "leaves_out_idle_ranks", "Ranks whose gradients are 0 are left out of the mean; it is over all ranks.",
+     (GRADIENT, "sum(gradient[own] for gradient in gradients) / max(1, sum(bool(gradient.any()) for gradient in gradients))"))
 edit(ZERO, "sums_gradients", "The gradients are added, not averaged. Adam hides it in the parameters, but its averages show it.", (GRADIENT, "torch.stack([gradient[own] for gradient in gradients]).sum(0)"))
 edit(ZERO, "no_all_gather", "Only the first slice is updated in the result: the slices of all ranks are put together.", ("return torch.cat(slices)", "return torch.cat([slices[0], params[len(slices[0]) :]])"))
 edit(ZERO, "returns_the_changes", "The changes are returned, not the new parameters.", ("params[own] + _adam(state, gradient, lr)", "_adam(state, gradient, lr)"))
@@ -304,6 +314,9 @@ edit(ZERO, "works_on_the_callers_parameters", "The caller's params are changed: 
      ("slices.append(params[own] + _adam(state, gradient, lr))", "slices.append(params[own].add_(_adam(state, gradient, lr)))"))
 edit(ZERO, "puts_slices_in_reverse", "The slices are put together from the last to the first.", ("return torch.cat(slices)", "return torch.cat(slices[::-1])"))
 
+
+edit(ZERO, "slices_of_a_long_tensor", "Each average is a slice of a tensor as long as all parameters, and that tensor stays in memory: nothing is saved. Make the short one.",
+     ('"mean": torch.zeros(end - start), "square": torch.zeros(end - start)', '"mean": torch.zeros(n_params)[start:end], "square": torch.zeros(n_params)[start:end]'))
 
 @variant(ZERO, provides="shard_optimizer_state")
 def by_torch_split(n_params, world):
@@ -459,6 +472,58 @@ def fills_far_ahead(stream, size, rng):
     yield from buffer
 
 
+@mutant(BUFFER, provides="shuffle_buffer")
+def takes_an_error_for_the_end(stream, size, rng):
+    """Any error in the stream is taken for its end, so lost data goes unnoticed: catch StopIteration only, or use a for loop."""
+    if size < 1:
+        raise ValueError
+    source, buffer = iter(stream), []
+    with contextlib.suppress(Exception):
+        while len(buffer) < size:
+            buffer.append(next(source))
+    while buffer:
+        place = rng.randrange(len(buffer))
+        yield buffer[place]
+        try:
+            buffer[place] = next(source)
+        except Exception:
+            buffer.pop(place)
+
+
+@mutant(BUFFER, provides="shuffle_buffer")
+def finds_items_by_equality(stream, size, rng):
+    """The drawn item is looked for in the buffer by ==, which fails for tensors: draw a place, not an item."""
+    if size < 1:
+        raise ValueError
+    buffer = []
+    for item in stream:
+        if len(buffer) < size:
+            buffer.append(item)
+            continue
+        place = buffer.index(rng.choice(buffer))
+        yield buffer[place]
+        buffer[place] = item
+    while buffer:
+        yield buffer.pop(buffer.index(rng.choice(buffer)))
+
+
+@mutant(BUFFER, provides="shuffle_buffer")
+def caps_the_buffer(stream, size, rng):
+    """The buffer never holds more than 64 items, whatever size says."""
+    if size < 1:
+        raise ValueError
+    size, buffer = min(size, 64), []
+    for item in stream:
+        if len(buffer) < size:
+            buffer.append(item)
+        else:
+            place = rng.randrange(size)
+            yield buffer[place]
+            buffer[place] = item
+    rng.shuffle(buffer)
+    yield from buffer
+
+
 @variant(BUFFER, provides="shuffle_buffer")
 def yields_then_reads(stream, size, rng):
     """Right: yields first and reads the next item only when it is asked to go on."""
@@ -481,7 +546,7 @@ def by_choice(stream, size, rng):
 
     def items():
         source, end = iter(stream), object()
-        buffer = [item for item in (next(source, end) for _ in range(min(size, 100))) if item is not end]
+        buffer = [item for item in (next(source, end) for _ in range(size)) if item is not end]
         while buffer:
             place = rng.choice(range(len(buffer)))
             out, following = buffer[place], next(source, end)
@@ -575,6 +640,33 @@ def shuffles_by_rank(stream, rank, world):
     dice = random.Random(rank)
     while len(one_round := list(itertools.islice(stream, world))) == world:
         dice.shuffle(one_round)
+        yield one_round[rank]
+
+
+@mutant(SHARE, provides="shard_stream")
+def takes_an_error_for_the_end(stream, rank, world):
+    """Any error in the stream is taken for its end, so lost data goes unnoticed: catch StopIteration only, or use a for loop."""
+    if not 0 <= rank < world:
+        raise ValueError
+    source = iter(stream)
+    while True:
+        try:
+            one_round = [next(source) for _ in range(world)]
+        except Exception:
+            return
+        yield one_round[rank]
+
+
+@mutant(SHARE, provides="shard_stream")
+def asks_for_none_in_the_round(stream, rank, world):
+    """A round that holds None is taken for incomplete, and `in` compares items by ==, which fails for tensors: count places."""
+    if not 0 <= rank < world:
+        raise ValueError
+    source = iter(stream)
+    while True:
+        one_round = [next(source, None) for _ in range(world)]
+        if None in one_round:
+            return
         yield one_round[rank]
 
 
