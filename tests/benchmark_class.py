@@ -88,7 +88,7 @@ def throughput(course: Any, todo: list[Any], options: argparse.Namespace) -> Fig
 
 
 def stock(todo: list[Any], figures: Figures) -> Figures:
-    """One student by the command `nbgrader autograde`: with this course's settings, and as nbgrader does it by itself.
+    """One student by the command `nbgrader autograde`: with this course's settings, with fewer, and as nbgrader does it by itself.
 
     By itself it also runs the demonstrations, and waits for every kernel to end.
     """
@@ -96,6 +96,7 @@ def stock(todo: list[Any], figures: Figures) -> Figures:
     student, part = todo[0].student, todo[0].part
     found: Figures = {}
     for name, words in (("with the course's settings", []),
+                        ("that waits for every kernel to end, without demonstrations", ["--Execute.shutdown_kernel=graceful"]),
                         ("by itself", ["--Execute.skip_cells_with_tag=none", "--Execute.shutdown_kernel=graceful", "--Execute.timeout=300"])):
         tell(f"the command nbgrader autograde, {name}")
         each = timed(lambda words=words: nbgrader("autograde", part, "--student", student, "--force", *words)) / len(first)  # type: ignore[misc]

@@ -7,7 +7,7 @@
 # Start with the machine in front of you. A matrix product of $n \times n$ matrices takes $2n^3$ *floating-point operations* (FLOPs): $n$ multiplications and about as many additions for each of the $n^2$ results.
 # Divide by the time, and you have FLOP/s, the speed that counts here, because nearly all the work of a transformer is matrix products.
 #
-# **Predict before you run.** An NVIDIA H100 is said to do 989 TFLOP/s (one TFLOP/s is $10^{12}$ FLOP/s). How many of these machines is one H100 worth: ten, a hundred, ten thousand?
+# **Predict before you run.** An NVIDIA H100 is said to do 989 TFLOP/s (one TFLOP/s is $10^{12}$ FLOP/s). How many cores like the one you run on is one H100 worth: ten, a hundred, some thousands?
 
 # %% demo
 import torch
@@ -27,6 +27,7 @@ llama = 6 * 7e9 * 2e12  # FLOPs for 7 billion parameters and 2 trillion tokens; 
 fastest = max(here.values())
 print("Llama 2 7B on one core of this machine:", years(llama / fastest))
 print("on one H100 at its peak:               ", years(llama / 989.4e12))
+print(f"one H100 is worth {989.4e12 / fastest:,.0f} such cores")
 
 # %% [markdown]
 # The scale is logarithmic: each line of the grid is ten times as fast as the one to its left. A larger processor helps, but no single chip does it. That is why the runs of this lesson use hundreds or thousands of them.
@@ -211,7 +212,7 @@ def training_flops(config: dict, tokens: float, recompute: str = "none") -> floa
         (The scores are counted in full, as is usual, although a causal mask needs only half of them.)
         The backward pass takes twice as much as the forward pass. With "selective" the scores part of the forward pass is
         done once more, with "full" the whole forward pass.
-    Raises: ValueError if recompute is unknown (this test is given).
+    Raises: ValueError if recompute is unknown (this test is given). Leave config as it came.
 
     >>> config = {"parameters": 1000, "layers": 2, "width": 10, "sequence": 5}
     >>> training_flops(config, tokens=100)                       # 100 · 3 · (2000 + 400)
@@ -342,7 +343,7 @@ for run, hours in zip(billed, calculated, strict=True):
 # %% [markdown]
 # Six of the seven are within a factor of 1.5: good enough to plan by, and not good enough to sign a contract. All large errors are on the same side: the real runs took longer.
 #
-# Llama 3 8B is off by more than two. Its card gives only the sum of hours, so what they contain is not known: restarts, tests, long sequences at the end, a batch too small for so many GPUs? BLOOM's GPUs are reported to have done 156 TFLOP/s, half their peak, while they worked (GENCI 2022); over all its hours we count 32 % of useful work. Between the two lie work that is not useful in our sense, such as recomputation, and time in which nothing moved.
+# Llama 3 8B is off by more than two. Its card gives only the sum of hours, so what they contain is not known: restarts, tests, long sequences at the end, a batch too small for so many GPUs? BLOOM's GPUs are reported to have done 156 TFLOP/s, half their peak, while they worked ([GENCI](https://www.genci.fr/en/news/bloom-one-largest-open-multilingual-nlp-models-awarded-best-hpc-collaboration-hpc-wire-readers)); over all its hours we count 32 % of useful work. Between the two lie work that is not useful in our sense, such as recomputation, and time in which nothing moved.
 # Note also what is missing altogether: failed experiments. Published hours are those of the run that worked.
 #
 # ## A plan for a cluster
@@ -440,7 +441,7 @@ for name, batch, recompute, clusters in (("Llama 2 7B", 1024, "selective", (8, 6
 # %% [markdown]
 # Look at the last line: with 16,384 GPUs each pipeline gets only four sequences of a step, and more than two fifths of the time is spent waiting. More GPUs need larger batches, or a smarter pipeline.
 #
-# The authors of Llama 3.1 405B used $t = 8$ and $p = 16$ (P. Balaji's talk at SC'24), a finer split than ours. Our count knows the large parts of memory only: no buffers for messages, no waste between blocks. And it knows nothing of speed: who splits further has room for activations, and recomputes less. Treat such a plan as the first thing to try.
+# The authors of Llama 3.1 405B used $t = 8$, $p = 16$ and $d = 128$ on 16,384 GPUs, a finer split than ours, and report an MFU of 41 % (arXiv:2407.21783). Our count knows the large parts of memory only: no buffers for messages, no waste between blocks. And it knows nothing of speed: who splits further has room for activations, and recomputes less. Treat such a plan as the first thing to try.
 #
 # ## When it fails
 #
@@ -525,10 +526,10 @@ interval_curve(intervals, simulated, formula, best)
 
 # %% [markdown]
 # The rule hits the bottom of the valley, and the valley is flat: half or twice the interval costs little. Towards both ends the formula is too gloomy: it counts the cost of saving by the hour of work, and it takes failures to be rare within an interval.
-# Daly (2006) corrects this; with an MTBF of 24 hours and checkpoints of 5 minutes he gets 117 minutes instead of Young's 120.
+# Daly (2006) corrects this; with an MTBF of 24 hours and checkpoints of 5 minutes his formula gives 117 minutes instead of Young's 120.
 #
 # What shrinks the loss itself? Cheaper checkpoints: each rank saves its own shard, first to memory nearby, while the training goes on. And faster restarts: here they are a third of the loss.
-# Meta reports that more than 90 % of the time was effective, so its checkpoints and restarts were cheaper than assumed here.
+# Meta reports that more than 90 % of the time was effective (arXiv:2407.21783), so its checkpoints and restarts were cheaper than assumed here.
 #
 # ## Rent it
 #
@@ -539,7 +540,7 @@ interval_curve(intervals, simulated, formula, best)
 # | a machine with 8 H100 | `p5.48xlarge` | `a3-highgpu-8g` | `Standard_ND96isr_H100_v5` |
 # | other chips | Trainium, its own | TPU, its own | AMD MI300X, `Standard_ND96isr_MI300X_v5` |
 # | interruptible machines | Spot Instances | Spot VMs | Spot Virtual Machines |
-# | warning before one is taken | two minutes | 30 seconds | see its "Scheduled Events" |
+# | warning before one is taken | two minutes | 30 seconds | 30 seconds, by "Scheduled Events" |
 #
 # (From the documentation of the three clouds and of tools that work with them, looked up in November 2026.)
 #

@@ -9,7 +9,6 @@ import random
 import unicodedata
 
 from grader.judge import Exercise, core, expect
-from grader.seam import LearnerError
 
 
 def same(submission, name, cases, why):
@@ -79,7 +78,7 @@ def web_page(dice):
         html += f"<{tag}>\n {marked}</{tag.split()[0]}>{between}"
         lines += [text, *more]
     last = f"{word(dice)} R&D"  # a parser may hold back what follows the last &
-    return html + last, "\n".join([*lines, last])
+    return f"{html}<br>{last}", "\n".join([*lines, last])
 
 
 HTML_PROBE = (
@@ -304,7 +303,10 @@ def edges(dice):
                 for stops in (("the",) * 5, ("The", "the.", "THE"), (), ("their", "often", "bees", "and"), ("that's", "to-be", "of"))
             ],
         ),
-        "repeated lines": ([in_lines(dice, 6, 2), in_lines(dice, 3, 1), in_lines(dice, 5, 0), (four := in_lines(dice, 4, 0)) + "\n" + four.upper()], [in_lines(dice, 5, 2), in_lines(dice, 2, 2)]),
+        "repeated lines": (
+            [in_lines(dice, 6, 2), in_lines(dice, 3, 1), in_lines(dice, 5, 0), (four := in_lines(dice, 4, 0)) + "\n" + four.upper()],
+            [in_lines(dice, 5, 2), in_lines(dice, 2, 2)],
+        ),
     }
 
 
@@ -729,19 +731,27 @@ WRONG = [
 ]  # fmt: skip
 
 
-def alarms(submission, *makers):
-    """What the learner's test raises for what each maker builds: the exception's kind, or an empty string."""
-    results, kinds = submission.each("check_dedup", [(submission.run(maker),) for maker in makers]), []
-    for _ in makers:
+def heard(given, *makers):
+    """What the learner's test raises for what each maker builds, or an empty string (runs on the learner's side)."""
+    (check_dedup,), kinds = given, []
+    for make in makers:
+        dedup = make()
+        dedup.__qualname__ = "dedup"  # its name must not give it away
         try:
-            result = next(results)
-        except LearnerError as error:
-            if error.kind == "NotImplementedError":
-                raise
-            kinds.append(error.kind)
+            result = check_dedup(dedup)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            kinds.append(type(error).__name__)
         else:
-            expect.true(result is None, "check_dedup must raise AssertionError or return None", got=result)
-            kinds.append("")
+            kinds.append("" if result is None else "a result")
+    return kinds
+
+
+def alarms(submission, *makers):
+    """The kind of alarm for each maker's deduplicator, or an empty string."""
+    kinds = submission.run(heard, [submission.check_dedup], *makers)  # in a list: a card need not show this call
+    expect.true("a result" not in kinds, "check_dedup must raise AssertionError or return None; it returned something")
     return kinds
 
 
@@ -759,10 +769,13 @@ def never_alarmed(submission, *makers):
 def catches(maker, what, *, must=False):
     """A check that says whether the learner's test notices one wrong deduplicator."""
 
-    def test(self, submission):
+    def test(self, submission, dice):
+        right = dice.choice(RIGHT)
+        makers = dice.sample([maker, right], 2)  # in no order, so that none can be guessed
+        kinds = dict(zip(makers, alarms(submission, *makers), strict=True))
         expect.true(
-            alarms(submission, maker) != [""],
-            f"your test is silent about a deduplicator that {what}",
+            bool(kinds[maker]) and not kinds[right],
+            f"your test is silent about a deduplicator that {what}" if not kinds[maker] else "your test raises for a right deduplicator too",
             why="which input would show it? Read exact_dedup's docstring clause by clause",
         )
 
@@ -1130,6 +1143,7 @@ def at_the_limits(dice):
     stays = [*NOT_IP, *STAYS, *("+" + number(dice, n, True) for n in (7, 16)), *(number(dice, n, True) for n in (12, 20)), number(dice, 16, False)]
     rows = [(piece, mask) for mask, pieces in found.items() for piece in pieces] + [(piece, piece) for piece in stays]
     rows += [("192.0.2.7 555-123-4567", "[IP] [PHONE]"), ("x192.0.2.7y", "x[IP]y"), ("x4539-1488 0343-6467y", "x[CARD]y"), ("+ 44 20 7946 0123",) * 2]
+    rows += [("ada@mill.example.", "[EMAIL]."), ("192.0.2.7.", "[IP]."), ("+44  20 7946 0123",) * 2, ("055-123-4567", "[PHONE]")]
     return dice.sample(rows, len(rows))
 
 
@@ -1260,7 +1274,10 @@ class TestMaskPii(Exercise, id="clean-mask-pii"):
     def test_several_in_one_text(self, submission, dice):
         """All pieces of a longer text are masked, each kind by its own name, and what stands between them stays."""
         rows = at_the_limits(dice)
-        pairs = [(" then ".join(piece for piece, _ in some), " then ".join(mask for _, mask in some)) for some in (rows[at : at + 6] for at in range(0, len(rows), 6))]
+        pairs = [
+            (" then ".join(piece for piece, _ in some), " then ".join(mask for _, mask in some))
+            for some in (rows[at : at + 6] for at in range(0, len(rows), 6))
+        ]
         same(submission, "mask_pii", texts(pairs), "e-mail addresses first, then internet addresses, then the runs of digits")
 
 

@@ -21,12 +21,12 @@ from grader.checks.p2_2_data_cleaning import (
     same,
     sample,
     share,
-    under_another_salt,
     texts,
+    under_another_salt,
     web_line,
     word,
 )
-from grader.judge import Exercise, core, expect
+from grader.judge import Exercise, expect
 
 
 class TestHiddenStripHtml(Exercise, id="clean-strip-html", hidden=True):
@@ -68,6 +68,11 @@ class TestHiddenNormaliseUnicode(Exercise, id="clean-normalise-unicode", hidden=
             f"these characters are treated wrongly: {', '.join(wrong[:5])}",
             why="go by unicodedata.category, and by INVISIBLE",
         )
+
+    def test_everything_in_one_text(self, submission):
+        """A text with all of it at once comes out right, and the number of spaces and lines is kept."""
+        pairs = [("E\u00ad\u0301\u200b\r\n\r\n  a\x07\u030a\u00a0\u00a0 b\rc\t\u200d² ", "É\n\n  å   b\nc\t\u200d² ")]
+        same(submission, "normalise_unicode", texts(pairs), "line ends, what nobody sees, spaces, and then the normal form")
 
     def by_category(self, letter):
         if letter in "\u00ad\u200b\u2060\ufeff" or (unicodedata.category(letter) == "Cc" and letter not in "\n\t\r"):
@@ -186,7 +191,6 @@ def returns_its_argument():
 class TestHiddenCheckDedup(Exercise, id="dedup-write-the-test", hidden=True):
     """More of dedup-write-the-test."""
 
-    @core
     def test_another_right_one_passes(self, submission):
         """It is silent about a right deduplicator that sorts and groups."""
         never_alarmed(submission, right_by_groups)
@@ -231,6 +235,10 @@ class TestHiddenMinhash(Exercise, id="dedup-minhash", hidden=True):
                 got=share(whole, other),
                 why="take all runs of three words, in order, from the first to the last",
             )
+        other_seed = submission.minhash_signature(texts_[0], 400, 4)
+        expect.true(
+            share(whole, is_signature(other_seed, 400)) < 0.1, "signatures with different seeds agree", why="the seed draws the hash functions"
+        )
         here, there = submission.run(under_another_salt, submission.minhash_signature, texts_[0])
         expect.equal(there, here, why="take a hash from hashlib, not Python's hash()")
 
@@ -270,7 +278,12 @@ class TestHiddenMaskPii(Exercise, id="clean-mask-pii", hidden=True):
     def test_everything_at_the_limits(self, submission, dice):
         """A text with a piece of every kind, at and beyond each limit, one in a line, is masked where it should be."""
         rows = at_the_limits(dice)
-        same(submission, "mask_pii", texts([("\n".join(piece for piece, _ in rows), "\n".join(mask for _, mask in rows))]), "judge each piece for itself")
+        same(
+            submission,
+            "mask_pii",
+            texts([("\n".join(piece for piece, _ in rows), "\n".join(mask for _, mask in rows))]),
+            "judge each piece for itself",
+        )
 
     def test_random_runs(self, submission, dice):
         """Runs of all lengths are judged by Luhn's test and by their length."""

@@ -98,6 +98,7 @@ class TestHiddenCheckpoint(Exercise, id="training-checkpoint", hidden=True):
         expect.equal([seen["step"], seen["step again"]], [step, step], called="resume(...)")
         compare_runs(seen)
         compare_files(seen["files after the error"], "état final.tar", " after the error")
+        expect.true(not seen["written over"], "the new checkpoint was written into the old file")
 
 
 class TestHiddenBugs(Exercise, id="training-find-the-bugs", hidden=True):

@@ -48,7 +48,7 @@ class TestHiddenTrainingFlops(Exercise, id="infra-training-flops", hidden=True):
 
     def test_small_models(self, submission, dice):
         """Tiny models, where the scores are most of the work."""
-        cases = [({"parameters": 10, "layers": 7, "width": 3, "heads": 1, "sequence": 11, "active_parameters": active}, 13, kind) for active in (5, 10) for kind in ("none", "selective")]
+        cases = [({"parameters": 10, "layers": 7, "width": 3, "heads": 1, "sequence": 11, "active_parameters": active}, 13, kind) for active in (5, 10) for kind in ("none", "selective", "full")]
         for case, got in zip(cases, submission.each("training_flops", cases), strict=True):
             expect.close(got, all_flops(*case), atol=0.0, rtol=1e-9, why="weights and scores")
 

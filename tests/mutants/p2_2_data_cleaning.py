@@ -371,7 +371,9 @@ edit(
     "All copies of a repeated line are counted, the first as well; only repeats of an earlier line count.",
     ("(len(lines) - len(set(lines)))", "sum(lines.count(line) > 1 for line in lines)"),
 )
-edit(QUALITY, "runs_of_hashes", 'A run of hash signs is counted as one; "##" are two.', ('doc.count("#")', 'len(__import__("re").findall("#+", doc))'))
+edit(
+    QUALITY, "runs_of_hashes", 'A run of hash signs is counted as one; "##" are two.', ('doc.count("#")', 'len(__import__("re").findall("#+", doc))')
+)
 edit(
     QUALITY,
     "length_in_bytes",
@@ -379,9 +381,17 @@ edit(
     ("sum(map(len, words)) / n", "sum(len(word.encode()) for word in words) / n"),
 )
 edit(
-    QUALITY, "lines_in_any_case", "Lines in other case count as repeats; they are only stripped.", ("[line.strip() for line in", "[line.strip().lower() for line in")
+    QUALITY,
+    "lines_in_any_case",
+    "Lines in other case count as repeats; they are only stripped.",
+    ("[line.strip() for line in", "[line.strip().lower() for line in"),
 )
-edit(QUALITY, "digits_are_letters", "Digits count as letters; str.isalpha is asked for.", ("any(map(str.isalpha, word))", "any(map(str.isalnum, word))"))
+edit(
+    QUALITY,
+    "digits_are_letters",
+    "Digits count as letters; str.isalpha is asked for.",
+    ("any(map(str.isalpha, word))", "any(map(str.isalnum, word))"),
+)
 edit(QUALITY, "stops_at_the_first", "Only the first broken rule is named; all of them are asked for.", ("if is_broken]", "if is_broken][:1]"))
 edit(
     QUALITY,
