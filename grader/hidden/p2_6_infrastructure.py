@@ -16,16 +16,16 @@ from grader.checks.p2_6_infrastructure import (
     some_model,
     some_offers,
 )
-from grader.judge import Exercise, core, expect
+from grader.judge import Exercise, expect
 
 
 class TestHiddenTrainingMemory(Exercise, id="infra-training-memory", hidden=True):
     """More of infra-training-memory."""
 
-    @core
     def test_large_models(self, submission, dice):
         """Large models, all choices at once."""
-        cases = [(some_model(dice, parameters=dice.randrange(10**11, 10**12)), 24, dice.choice([1, 2, 8]), dice.randint(0, 3), dice.randint(1, 500), kind) for kind in ("none", "selective", "full")]
+        kinds = dice.sample(["none", "selective", "full"], 3)
+        cases = [(some_model(dice, parameters=dice.randrange(10**11, 10**12)), 24, dice.choice([2, 8]), zero, dice.randint(2, 500), kind) for zero, kind in enumerate(kinds, 1)]
         for case, got in zip(cases, submission.each("training_memory", cases), strict=True):
             same(got, memory_bill(*case), "go through the docstring part by part")
 
@@ -84,6 +84,15 @@ class TestHiddenCheckpointInterval(Exercise, id="infra-checkpoint-interval", hid
         hours, minutes = submission.each("checkpoint_interval", [(mtbf, cost, 16, restart), (60 * mtbf, 60 * cost, 16, 60 * restart)])
         expect.close([60 * hours[0], hours[1]], list(minutes), rtol=1e-6, why="no constant of the formula has a unit")
 
+    def test_where_it_ends(self, submission, dice):
+        """Longer and longer restarts: the job ends as long as lost is below 1."""
+        mtbf, cost = dice.uniform(900, 1100), dice.uniform(0.01, 0.05)  # of 100 machines: a failure every ten hours
+        free = submission.checkpoint_interval(mtbf, cost, 100)[1]
+        slow = [(1 - free) * mtbf / 100 * share for share in (0.5, 0.9, 0.99)]
+        for (_, lost), restart in zip(submission.each("checkpoint_interval", [(mtbf, cost, 100, restart) for restart in slow]), slow, strict=True):
+            expect.close(lost, free + restart * 100 / mtbf, rtol=1e-6, why="a restart costs its time at every failure")
+        expect.raises("ValueError", submission.checkpoint_interval, mtbf, cost, 100, 1.01 * (1 - free) * mtbf / 100, why="lost is 1 or more")
+
     def test_four_times_the_machines(self, submission, dice):
         """Without restarts, four times the machines lose twice the share."""
         few, many = submission.each("checkpoint_interval", [(5000.0, 0.05, 8), (5000.0, 0.05, 32)])
@@ -99,6 +108,15 @@ class TestHiddenCheapestCloud(Exercise, id="infra-cheapest-cloud", hidden=True):
         best = min((found for offer in offers if (found := outcome(offer, job))), key=lambda found: found["dollars"], default=None)
         for got in submission.each("cheapest_cloud", [(dice.sample(offers, 6), job) for _ in range(4)]):
             same(got, best, "compare the dollars of the job")
+
+    def test_just_enough(self, submission, dice):
+        """Exactly enough memory and machines will do, the first of equals is taken, and only None means any region."""
+        memory, machines = dice.choice([24, 80, 141]), dice.randint(2, 9)
+        offers = [{**OFFER, "name": name, "memory": memory, "machines": machines} for name in dice.sample("abcdef", 3)]
+        job = {**JOB, "memory": memory, "gpus": 8 * machines}
+        found, nowhere = submission.each("cheapest_cloud", [(offers, job), (offers, {**job, "regions": []})])
+        same(found, outcome(offers[0], job), "at least means that as much is enough; of equals the first counts")
+        expect.equal(nowhere, None, why="an empty list of regions allows none")
 
     def test_halving_the_time(self, submission, dice):
         """With twice the machines on demand, the hours halve and the dollars stay."""

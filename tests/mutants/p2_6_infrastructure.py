@@ -97,6 +97,8 @@ edit(FLOPS, "scores_of_one_layer", "The scores are counted for one layer; every 
 edit(FLOPS, "scores_without_sequence", "The scores don't grow with the sequence here; each token is compared with all of its sequence.", ('config["layers"] * config["sequence"] *', 'config["layers"] *'))
 edit(FLOPS, "scores_squared", "The sequence length stands squared, but FLOPs are counted for each token: once is enough.", ('config["sequence"] *', 'config["sequence"] ** 2 *'))
 edit(FLOPS, "all_experts", "All parameters are counted, although a token meets only the active ones.", ('config.get("active_parameters", config["parameters"])', 'config["parameters"]'))
+edit(FLOPS, "takes_active_parameters_out", "active_parameters is taken out of the config with pop, and is missing there afterwards.",
+     ('config.get("active_parameters", config["parameters"])', 'config.pop("active_parameters", config["parameters"])'))
 edit(FLOPS, "needs_active_parameters", "A config without active_parameters fails; most models have none, and then all parameters count.",
      ('config.get("active_parameters", config["parameters"])', 'config["active_parameters"]'))
 edit(FLOPS, "selective_does_weights", "Selective recomputation repeats the weights instead of the scores.", ('"selective": scores', '"selective": weights'))
@@ -176,6 +178,7 @@ edit(PLAN, "power_of_two_pipelines", "Only powers of two are tried as numbers of
 edit(PLAN, "no_pipeline", "Pipelines are never tried.", ("for p in range(1, L + 1)", "for p in (1,)"))
 edit(PLAN, "no_tensor", "Tensor parallel is never tried.", ('for t in range(1, cluster["gpus_per_machine"] + 1)', "for t in (1,)"))
 edit(PLAN, "pipeline_one_short", "p stops one short of the number of layers; a stage of a single layer is allowed.", ("for p in range(1, L + 1)", "for p in range(1, L)"))
+edit(PLAN, "pipelines_inside_a_machine", "No more than eight stages are tried; pipelines may go through many machines, up to a stage for each layer.", ("for p in range(1, L + 1)", "for p in range(1, min(L, 8) + 1)"))
 edit(PLAN, "pipeline_first", "Of two equal splits the one with more stages is taken; tensor parallel has no bubble and wins the tie.",
      ("plans.append((t * p, p, t,", "plans.append((t * p, -p, t,"), ("_, p, t, d, memory, bubble = min(plans)", "_, p, t, d, memory, bubble = min(plans)\n    p = -p"))
 edit(PLAN, "least_memory", "The plan that needs least memory is taken, the finest split; split no further than needed.", ("min(plans)", "min(plans, key=lambda plan: plan[4])"))
@@ -287,6 +290,8 @@ edit(CLOUD, "forgets_saving", "Half of the loss is missing: saving costs checkpo
 edit(CLOUD, "forgets_the_two", "The 2 under the root is missing.", ('(2 * job["checkpoint"] / rate)', '(job["checkpoint"] / rate)'))
 edit(CLOUD, "adds_the_loss", "The work grows by the factor 1 + lost; the lost share is a share of the whole time, so divide by 1 − lost.", ("        hours = work / (1 - lost)\n        dollars", "        hours = work * (1 + lost)\n        dollars"))
 edit(CLOUD, "goes_negative", "An offer that loses more than all its time is not ruled out, and its hours become negative.", ("if lost >= 1:", "if lost == 1:"))
+edit(CLOUD, "clips_the_loss", "A loss above 1 is cut to 0.99, so a job that never ends has a price; rule the offer out.", ("        if lost >= 1:\n            continue\n", "        lost = min(lost, 0.99)\n"))
+edit(CLOUD, "only_restarts_end_it", "Only the restarts are compared with 1; checkpoints and work done again take their share too.", ("if lost >= 1:", 'if rate * job["restart"] >= 1:'))
 edit(CLOUD, "lost_time_is_free", "The lost hours are not paid here; the machines are rented all the same.", ("        dollars = hours * machines", "        dollars = work * machines"))
 edit(CLOUD, "deadline_without_losses", "The deadline is tested before the lost time is added.", ("if hours <= job", "if work <= job"))
 edit(CLOUD, "ignores_the_deadline", "The deadline is ignored.", ('if hours <= job["deadline"] and (', "if ("))
@@ -308,6 +313,8 @@ edit(CLOUD, "price_of_one_machine", "Only one machine is paid.", ('hours * machi
 edit(CLOUD, "pays_for_gpus", "The price of a machine is asked for each GPU.", ('hours * machines * offer["dollars"]', 'hours * machines * offer["gpus"] * offer["dollars"]'))
 edit(CLOUD, "ignores_egress", "The data that is taken home is not paid.", (' + job["gigabytes_out"] * offer["egress"]', ""))
 edit(CLOUD, "egress_from_each_machine", "The egress is paid for each machine; the files leave once.", ('job["gigabytes_out"] *', 'machines * job["gigabytes_out"] *'))
+edit(CLOUD, "decides_without_egress", "The egress is added to the price, but the offers are compared without it.", ('dollars < best["dollars"]', 'hours * machines * offer["dollars"] < price'),
+     ('best = {"name"', 'price = hours * machines * offer["dollars"]\n            best = {"name"'))
 edit(CLOUD, "last_of_the_cheapest", "Of offers that cost the same the last is taken; the docstring asks for the first.", ('dollars < best["dollars"]', 'dollars <= best["dollars"]'))
 edit(CLOUD, "first_that_will_do", "The first offer that will do is taken; compare all of them.", ('(best is None or dollars < best["dollars"])', "best is None"))
 edit(CLOUD, "raises_for_nothing", "An error is raised where no offer will do; the docstring asks for None.", ("    return best", '    if best is None:\n        raise ValueError("nothing")\n    return best'))
