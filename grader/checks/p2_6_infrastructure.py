@@ -318,6 +318,7 @@ class TestPlanParallelism(Exercise, id="infra-plan-parallelism"):
                   for change in ({"recompute": "none"}, {"recompute": "full"}, {"layers": 7}, {"heads": 2}, {"batch": 4}, {"sequence": 20_000})]  # fmt: skip
         cases += [(model, {**cluster, "gpus_per_machine": size, "memory": gb}) for size in (1, 2, 6) for gb in (12.0, 7.0)] + [(model, {**cluster, "reserve": 0.6, "memory": 25.0})]
         cases += [({**model, "layers": 3}, {**cluster, "gpus_per_machine": 1, "gpus": 24, "memory": gb}) for gb in (30.0, 20.0, 16.0, 13.0)]
+        cases += [({**model, "layers": 12}, {**cluster, "gpus_per_machine": 1, "gpus": 24, "memory": 10.0})]
         kept = [submission.keep(dict(part)) for part in self.BASE]
         submission.plan_parallelism(*kept)
         return [*(in_short(got, "tensor", "pipeline", "data", "memory", "bubble") for got in submission.each("plan_parallelism", cases)), *map(submission.value, kept)]
@@ -517,7 +518,7 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
                    {"region": "asia"}, {"machines": 3}, {"machines": 4}, {"tflops": 200.0}, {"egress": 0.5}, {"dollars": 40.0}, {"dollars": 0.0}, {"interruptions": 0.8, "dollars": 1.0}, {"interruptions": 3.0, "dollars": 1.0}]  # fmt: skip
         wide, nowhere, odd = {**JOB, "regions": ["eu", "us"], "gigabytes_out": 500, "deadline": 175.0}, {**JOB, "regions": []}, {**JOB, "gpus": 33, "deadline": 300.0, "restart": 1.0}
         tried = [*((change, JOB) for change in changes), *((changes[0], job) for job in (wide, nowhere, odd)), (changes[1], odd), ({"region": "asia"}, wide),
-                 ({"egress": 0.5}, wide), ({"egress": 0.5}, {**JOB, "gigabytes_out": 50_000}), (changes[-1], {**JOB, "deadline": 50.0}), ({"tflops": 300.0}, {**JOB, "utilisation": 0.3})]  # fmt: skip
+                 ({"egress": 0.5}, wide), ({"egress": 0.5}, {**JOB, "gigabytes_out": 50_000}), (changes[0], {**JOB, "deadline": 50.0}), (changes[-1], {**JOB, "regions": ["us"]}), ({"tflops": 300.0}, {**JOB, "utilisation": 0.3})]  # fmt: skip
         cases = [(offers, job) for change, job in tried for offers in ([plain, {**OFFER, **change}], [{**OFFER, **change}, plain])]
         kept = submission.keep([dict(OFFER), dict(plain), {**OFFER, "dollars": 20.0}])
         submission.cheapest_cloud(kept, JOB)
@@ -552,6 +553,7 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
         """Of many offers the one with the fewest dollars for the whole job is found."""
         cases = [(some_offers(dice), {**JOB, "gpus": dice.randint(1, 100), "memory": dice.choice([16, 60]), "regions": dice.choice([None, ["us", "eu"]]), "gigabytes_out": 200,
                                       "deadline": dice.choice([1e5, 300.0]), "utilisation": dice.uniform(0.2, 0.6)}) for _ in range(10)]  # fmt: skip
+        cases += self.pairs(dice, {"egress": 0.1}, {"gigabytes_out": 100_000})  # here the egress decides
         self.agree(submission, cases, "rule out, work out the dollars of each, take the fewest")
 
     def test_the_hour_is_not_the_job(self, submission, dice):

@@ -1,12 +1,13 @@
 """Grade one notebook: run its cells in a warm, shut-in process and judge its exercises from this one."""
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import replace
 from typing import Any
 
 from grader.card import Card
-from grader.course import find_exercise
+from grader.course import find_exercise, find_lesson
 from grader.fleet.bundle import Bundle, Result
 from grader.fleet.canary import tampered
 from grader.fleet.client import WarmServer, WarmServerError
@@ -14,6 +15,7 @@ from grader.fleet.session import ENDED, TOO_SLOW, Session
 from grader.intake.suspicion import suspicious
 from grader.judge.outcome import Outcome, Verdict
 from grader.judge.run import judge
+from grader.lesson import exercise_cells, reference_of
 from grader.notebook import with_error
 from grader.seam import SeamError
 
@@ -82,8 +84,16 @@ def _suspicious(bundle: Bundle) -> list[str]:
     found = []
     for cell in bundle.cells:
         where = cell.exercise or ("a cell of the learner's own" if cell.id.startswith("added-") else "")
-        found += [f"{where}: {line}" for line in (suspicious(cell.source) if where else ())]
+        found += [f"{where}: {line}" for line in (suspicious(cell.source, _own(cell.exercise)) if where else ())]
     return found
+
+
+@functools.cache
+def _own(exercise: str) -> str:
+    """The course's own answer to an exercise; an empty text for a cell that is no answer."""
+    if not exercise:
+        return ""
+    return reference_of(exercise_cells(find_lesson(find_exercise(exercise).lesson).path)[exercise])
 
 
 def provenance(bundle: Bundle, result: Result) -> dict[str, Any]:

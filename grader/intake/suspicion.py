@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,19 +20,37 @@ TELLING = (ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Name, ast.As
            ast.FunctionDef, ast.ClassDef, ast.While, ast.Constant)
 
 
-def suspicious(source: str) -> tuple[str, ...]:
+def suspicious(source: str, usual: str = "") -> tuple[str, ...]:
     """What stands out in a cell's source, one sentence a line, in the order of the lines; empty for most answers.
+
+    What `usual`, the course's own answer, does as well is not named: whoever writes checkpoints opens files.
 
     >>> suspicious("import os\\ndef f():\\n    os._exit(0)")
     ('line 3: it ends the process (os._exit)',)
     """
-    tree = _tree(source)
-    found = _by_text(source) if tree is None else _by_tree(tree)
+    expected = _kinds(usual) if usual else frozenset()
     first: dict[str, int] = {}
-    for line, sentence in found:
-        first[sentence] = min(line, first.get(sentence, line))
+    for line, sentence in _found(source):
+        if _kind(sentence) not in expected:
+            first[sentence] = min(line, first.get(sentence, line))
     lines = [f"line {line}: it {sentence}" for sentence, line in sorted(first.items(), key=lambda row: row[1])]
     return tuple(lines[:MOST])
+
+
+def _found(source: str) -> Iterator[tuple[int, str]]:
+    tree = _tree(source)
+    return _by_text(source) if tree is None else _by_tree(tree)
+
+
+@functools.lru_cache(maxsize=1000)
+def _kinds(source: str) -> frozenset[str]:
+    return frozenset(_kind(sentence) for _, sentence in _found(source))
+
+
+def _kind(sentence: str) -> str:
+    """What a sentence is about: all that is done to files is one kind."""
+    kind = sentence.partition(" (")[0]
+    return "files" if kind.endswith(" files") else kind
 
 
 def _tree(source: str) -> ast.Module | None:

@@ -41,13 +41,32 @@ class Submission:
 
 
 def find_part(name: str | None) -> Part:
-    """The part by its folder's name; may be left out while the course has one. Raises CourseError."""
+    """The part by its folder's name; left out, the one part in which something is answered, or that is there at all.
+
+    Raises CourseError if that is none or several, BadNotebookError if there are no notebooks.
+    """
     parts = {part.stem: part for part in load_course().parts}
-    if name is None and len(parts) == 1:
-        return next(iter(parts.values()))
-    if name not in parts:
-        raise CourseError(f"name the part to hand in: {', '.join(parts)}")
-    return parts[name]
+    if name in parts:
+        return parts[name]
+    there = [part for part in parts.values() if _notebooks(part)]
+    if name is None and not there:
+        raise BadNotebookError("exercises/ has no notebooks; `grader reset all` brings them back")
+    begun = [part for part in there if any(map(_is_begun, _notebooks(part)))] or there
+    if name is None and len(begun) == 1:
+        return begun[0]
+    raise CourseError(f"name the part to hand in: {', '.join(part.stem for part in begun if name is None) or ', '.join(parts)}")
+
+
+def _notebooks(part: Part) -> list[Path]:
+    places = (paths.EXERCISES / part.stem / f"{lesson.stem}.ipynb" for lesson in part.lessons)
+    return [path for path in places if path.is_file()]
+
+
+def _is_begun(path: Path) -> bool:
+    try:
+        return bool(open_notebook(path).rebuilt.answered)
+    except BadNotebookError:
+        return True  # somebody has done something to it
 
 
 def student_name(name: str | None) -> tuple[str, str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,16 @@ def test_submit_without_notebooks_or_with_a_wrong_part_says_what_to_do(notebook:
     notebook.unlink()
     assert "`grader reset all` brings them back" in run("submit", "--student", "ada").output
     assert "name the part to hand in" in run("submit", "part99").output
+
+
+def test_submit_takes_the_part_that_was_begun_and_asks_where_there_are_several(notebook: Path) -> None:
+    other = next(lesson for lesson in load_course().lessons if lesson.part != LESSON.part)
+    place = paths.EXERCISES / other.part / f"{other.stem}.ipynb"
+    place.parent.mkdir()
+    shutil.copy(paths.ROOT / "exercises" / other.part / place.name, place)
+    assert f"name the part to hand in: {LESSON.part}, {other.part}" in run("submit", "--student", "ada").output
+    change(notebook, FIRST, source="def scaled_dot_product_attention(q, k, v, mask=None):\n    return v")
+    assert json.loads(run("submit", "--student", "ada", "--json").stdout)["part"] == LESSON.part
 
 
 def test_status_and_hint_show_progress(notebook: Path) -> None:

@@ -129,8 +129,9 @@ def test_on_the_course_itself(info: ExerciseInfo) -> None:
     cells = exercise_cells(paths.COURSE / next(row.part for row in load_course().lessons if row.stem == info.lesson) / f"{info.lesson}.py")
     ours, stub = reference_of(cells[info.id]), stub_of(cells[info.id])
     found = compare({"ours": ours, "copy": disguised(ours, random.Random(7))}, stub, above=0.01)
-    assert all(pair.share >= 0.8 for pair in found)
-    assert len(found) == 1 or len(ours) - len(stub) < 400, "a long answer can be compared"
+    short = len(ours) - len(stub) < 400
+    assert short or len(found) == 1, "a long answer can be compared"
+    assert short or found[0].share >= 0.8
     others = {"ours": ours}
     for answer in load_answers(info.lesson):
         text = source_of(answer, ours) if answer.exercise == info.id and answer.right else ""

@@ -13,6 +13,8 @@ from grader.intake.suspicion import MOST, suspicious
 from grader.mutation import load_answers, references
 
 LESSONS = [lesson.stem for lesson in load_course().lessons]
+# edits that bring a module along in one expression, and a test that a learner writes with pytest's own help
+NAMED_ALL_THE_SAME = {"decodes_twice", "collapses", "runs_of_hashes", "minds_outer_white_space", "ignores_punctuation", "copies_the_old_layer", "by_pytest"}
 SAID = {
     "import os\nos._exit(0)": "line 2: it ends the process (os._exit)",
     "from os import _exit as leave\nleave(0)": "line 2: it ends the process (os._exit)",
@@ -70,17 +72,22 @@ def test_ordinary_code_is_not_named(source: str) -> None:
 
 @pytest.mark.parametrize("stem", LESSONS)
 def test_no_answer_of_ours_and_no_other_answer_of_the_course_is_named(stem: str) -> None:
-    sources = references(stem)
+    ours = references(stem)
+    sources, usual = dict(ours), dict(ours)
     for answer in load_answers(stem):
+        usual[answer.name] = ours[answer.exercise]
         if answer.edits:
-            sources[answer.name] = answer.source(references(stem)[answer.exercise])
+            sources[answer.name] = answer.source(ours[answer.exercise])
     text = (paths.MUTANTS / f"{stem}.py").read_text(encoding="utf-8")
     imports = [row for row in ast.parse(text).body if isinstance(row, ast.Import | ast.ImportFrom) and "grader" not in ast.unparse(row)]
     for row in ast.parse(text).body:
         if isinstance(row, ast.FunctionDef | ast.ClassDef):
-            sources[row.name] = ast.unparse(ast.Module([*imports, row], []))
+            used = {node.id for node in ast.walk(row) if isinstance(node, ast.Name)}
+            needed = [line for line in imports if used & {(name.asname or name.name).split(".")[0] for name in line.names}]
+            sources[row.name] = ast.unparse(ast.Module([*needed, row], []))
     assert len(sources) > 20
-    assert {name: said for name, source in sources.items() if (said := suspicious(source))} == {}
+    named = {name: said for name, source in sources.items() if (said := suspicious(source, usual.get(name, "")))}
+    assert named.keys() <= NAMED_ALL_THE_SAME, named
 
 
 def test_no_cell_of_a_solved_notebook_is_named_but_for_those_that_lead_into_the_course() -> None:
@@ -90,7 +97,14 @@ def test_no_cell_of_a_solved_notebook_is_named_but_for_those_that_lead_into_the_
             tags = set(cell["metadata"].get("tags", ()))
             if cell["cell_type"] == "code" and not tags & {"setup", "demo"} and suspicious("".join(cell["source"])):
                 named.add((path.stem, cell["id"]))
-    assert named == set()
+    assert named == {("p2_4_training_from_scratch", "training-checkpoint")}, "it writes files, and may"
+
+
+def test_what_the_courses_own_answer_does_as_well_is_not_named() -> None:
+    ours = "import os\nfrom pathlib import Path\ndef save(path):\n    Path(path).write_text('x')\n    os.replace(path, 'y')"
+    assert suspicious(ours)
+    assert suspicious("def save(path):\n    open(path, 'w').write('x')", ours) == ()
+    assert suspicious("import os\ndef save(path):\n    open(path)\n    os.system('x')", ours) == ("line 4: it starts another process (os.system)",)
 
 
 def test_a_flood_of_lines_is_cut_and_each_sentence_is_said_once() -> None:
