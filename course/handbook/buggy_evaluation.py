@@ -5,6 +5,7 @@ The script is ours. Every bug in it is one that runs, raises nothing, and makes 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 
 MOST_PATCHES, MOST_LINES = 8, 14  # numbered lines that may be replaced, and lines that may stand in their place
@@ -61,7 +62,8 @@ def report(rows, seed=0):
         thresholds[model] = max((0.1, 0.3, 0.5, 0.7, 0.9), key=lambda t: score(test, model, t))
     scores = {model: score(test, model, thresholds[model]) for model in ("a", "b")}
     gap = interval(test, thresholds, rng)
-    return {"choose": choose, "test": test, "thresholds": thresholds, "scores": scores, "gap": gap, "perplexity": perplexity(test)}
+    found = {"thresholds": thresholds, "scores": scores, "gap": gap, "perplexity": perplexity(test)}
+    return {"choose": choose, "test": test, **found}
 '''
 
 
@@ -91,14 +93,13 @@ ROUTES = ("billing", "delivery", "returns")
 
 def sample_rows(seed: int = 0, customers: int = 12) -> list[dict[str, str | float | int]]:
     """Make rows to try the script on: 1 to 5 a customer, two models' guesses, and a language model's surprise."""
-    import random
-
     dice = random.Random(seed)
     rows: list[dict[str, str | float | int]] = []
     for customer in range(customers):
         for _ in range(dice.randint(1, 5)):
             truth = dice.choice(ROUTES)
-            row: dict[str, str | float | int] = {"customer": customer, "truth": truth, "nll": dice.uniform(1, 5), "tokens": dice.randint(1, 40)}
+            row: dict[str, str | float | int] = {"customer": customer, "truth": truth}
+            row |= {"nll": dice.uniform(1, 5), "tokens": dice.randint(1, 40)}
             for model, skill in (("a", 0.8), ("b", 0.6)):
                 row[model] = truth if dice.random() < skill else dice.choice(ROUTES)
                 row[f"{model} confidence"] = dice.random()

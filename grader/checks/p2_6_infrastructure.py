@@ -500,9 +500,9 @@ class TestCheapestCloud(Exercise, id="infra-cheapest-cloud"):
         for (offers, job), got in zip(cases, submission.each("cheapest_cloud", cases), strict=True):
             want = right_offer(offers, job)
             if want is None:
-                expect.equal(got, None, why="every offer is ruled out")
+                expect.equal(got, None, why=f"every offer is ruled out: {why}")
                 continue
-            expect.true(isinstance(got, dict), "it must return a dict", got=got)
+            expect.true(isinstance(got, dict), f"{want['name']!r} will do here, so it must return its dict; an offer that is ruled out does not rule out the others", got=got)
             expect.equal([got.get("name"), got.get("machines")], [want["name"], want["machines"]], why=f"name and machines: {why}")
             expect.close(got, want, atol=1e-9, rtol=1e-6, why=why)
 
