@@ -1,7 +1,19 @@
 """Further checks for p3_2_lora that a learner's copy leaves out."""
 import torch
 
-from grader.checks.p3_2_lora import adapter_names, expect_forward, expect_injected, four_bit_case, layer_case, merged, normal, said, share_of, stored_by, studied
+from grader.checks.p3_2_lora import (
+    adapter_names,
+    expect_forward,
+    expect_injected,
+    four_bit_case,
+    layer_case,
+    merged,
+    normal,
+    said,
+    share_of,
+    stored_by,
+    studied,
+)
 from grader.judge import Exercise, core, expect
 
 
