@@ -39,6 +39,15 @@ class Adapter(nn.Module):
         return y
 
 
+def on_shared_weights(lm: LanguageModel) -> LanguageModel:
+    """Return a model that reads the weights of `lm` where they are, so that its layers can be replaced at no cost of memory.
+
+    It has parts and parameters of its own, to freeze or to put adapters around; who changes a weight in place changes both.
+    """
+    memo = {id(weight): nn.Parameter(weight.detach(), requires_grad=weight.requires_grad) for weight in lm.model.parameters()}
+    return LanguageModel(copy.deepcopy(lm.model, memo), lm.tokenizer, name=lm.name)
+
+
 def top_layers(lm: LanguageModel, count: int) -> list[str]:
     """Return the names of all linear layers in the last `count` transformer layers, as `model.layers.29.self_attn.q_proj`."""
     first = lm.model.config.num_hidden_layers - count
@@ -136,7 +145,7 @@ def peft_twin(lm: LanguageModel, config: Any, start: dict[str, Tensor]) -> Langu
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks Transformers by an older name
-        model = get_peft_model(copy.deepcopy(lm.model), config)
+        model = get_peft_model(on_shared_weights(lm).model, config)
     with torch.no_grad():
         for name, weight in start.items():
             path, _, letter = name.rpartition(".")

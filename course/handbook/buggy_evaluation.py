@@ -38,8 +38,8 @@ def macro_f1(truth, guesses):
 
 
 def score(rows, model, threshold):
-    """The macro F1 of a model that says "unsure" where its confidence is below the threshold."""
-    sure = [row[model] if row[model + " confidence"] >= threshold else "unsure" for row in rows]
+    """The macro F1 of a model that says "other" where its confidence is below the threshold."""
+    sure = [row[model] if row[model + " confidence"] >= threshold else "other" for row in rows]
     return macro_f1([row["truth"] for row in rows], sure)
 
 
@@ -97,12 +97,13 @@ def sample_rows(seed: int = 0, customers: int = 12) -> list[dict[str, str | floa
     rows: list[dict[str, str | float | int]] = []
     for customer in range(customers):
         for _ in range(dice.randint(1, 5)):
-            truth = dice.choice(ROUTES)
+            truth = dice.choice((*ROUTES, "other"))
             row: dict[str, str | float | int] = {"customer": customer, "truth": truth}
-            row |= {"nll": dice.uniform(1, 5), "tokens": dice.randint(1, 40)}
+            row |= {"nll": round(dice.uniform(1, 5), 2), "tokens": dice.randint(1, 40)}
             for model, skill in (("a", 0.8), ("b", 0.6)):
-                row[model] = truth if dice.random() < skill else dice.choice(ROUTES)
-                row[f"{model} confidence"] = dice.random()
+                row[model] = truth if dice.random() < skill and truth != "other" else dice.choice(ROUTES)
+                sure = dice.random(), dice.random()
+                row[f"{model} confidence"] = round(min(sure) if row[model] != truth or dice.random() < 0.2 else max(sure), 2)
             rows.append(row)
     dice.shuffle(rows)
     return rows

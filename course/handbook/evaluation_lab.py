@@ -84,7 +84,29 @@ def head_probs(x: Tensor, y: Tensor, x_new: Tensor, *, steps: int = 150, scale: 
         torch.autograd.backward(torch.nn.functional.cross_entropy(head(scale * x), y))
         optimizer.step()
     with torch.no_grad():
-        return head(scale * x_new).softmax(-1)
+        probs: Tensor = head(scale * x_new).softmax(-1)
+        return probs
+
+
+def two_splits(mail: Mailbox, topics: Tensor, splits: dict[str, tuple[list[int], list[int]]], *, title: str) -> plots.Picture:
+    """Draw the accuracy of the nearest message and of the linear head, under each split into (learn, test)."""
+    found: dict[str, list[float]] = {}
+    for name, (learn, test) in splits.items():
+        x, y, x_test = mail.x[learn], topics[learn], mail.x[test]
+        guesses = nearest(x, y, x_test), head_probs(x, y, x_test).argmax(-1)
+        found[name] = [float(torch.eq(guess, topics[test]).float().mean()) for guess in guesses]
+    models = ("nearest message", "linear head")
+    with plots.style():
+        figure, axes = plots.canvas(title, "accuracy on messages not learnt from (0 to 1)", "model", height=2.3)
+        for at, (name, values) in enumerate(found.items()):
+            drawn = axes.barh([row + (at - 0.5) * 0.4 for row in (0, 1)], values, 0.38, color=plots.PALETTE[at], label=name)
+            axes.bar_label(drawn, [f"{value:.2f}" for value in values], padding=3, fontsize=9)
+        axes.set_yticks((0, 1), models)
+        axes.set(xlim=(0, 1.08), ylim=(1.5, -0.5))
+        axes.grid(axis="y", visible=False)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        told = "; ".join(f"{name}: {models[0]} {v[0]:.2f}, {models[1]} {v[1]:.2f}" for name, v in found.items())
+        return plots.show(figure, f"Bar chart: {title}. Accuracy. {told}.")
 
 
 def reliability(confidences: list[float], correct: list[bool], *, bins: int = 10, title: str) -> plots.Picture:
@@ -101,9 +123,10 @@ def reliability(confidences: list[float], correct: list[bool], *, bins: int = 10
         axes.plot([0, 1], [0, 1], color="#777777", linestyle="--", label="as sure as right")
         areas = [30 + 900 * number / len(correct) for _, _, number in points]
         axes.scatter([p[0] for p in points], [p[1] for p in points], s=areas, color=plots.PALETTE[0], alpha=0.8)
-        for sure, right, number in points:
-            axes.annotate(str(number), (sure, right), (0, -16), textcoords="offset points", ha="center", fontsize=8.5)
-        axes.set(xlim=(0, 1.03), ylim=(-0.08, 1.08))
+        for (sure, right, number), area in zip(points, areas, strict=True):
+            below = area**0.5 / 2
+            axes.annotate(str(number), (sure, right), (0, -11 - below), textcoords="offset points", ha="center", fontsize=8.5)
+        axes.set(xlim=(0, 1.03), ylim=(-0.14, 1.08))
         axes.legend(loc="upper left")
         told = "; ".join(f"{number} answers at {sure:.2f}, {right:.2f} right" for sure, right, number in points)
         return plots.show(figure, f"Reliability diagram: {title}. {told}.")

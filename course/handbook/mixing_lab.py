@@ -8,6 +8,7 @@ Data card
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import random
@@ -104,6 +105,11 @@ def vocabulary() -> list[str]:
     return [BREAK, *sorted({word for story in grammar.stories(4000, seed=1) for word in split_words(story)})]
 
 
+@functools.cache
+def _id_of() -> dict[str, int]:
+    return {word: number for number, word in enumerate(vocabulary())}
+
+
 @dataclass
 class Run:
     """One training run: the model, the held-out loss (nats a word) now and then, and how many words it read of which source."""
@@ -116,7 +122,7 @@ class Run:
 
 def train_on(stream: Stream, test: Sequence[str], *, steps: int = 300, lr: float = 5e-3, seed: int = 0) -> Run:
     """Train a model of 74,000 parameters on a stream of stories, always the same first weights and the same compute."""
-    id_of = {word: number for number, word in enumerate(vocabulary())}
+    id_of = _id_of()
     torch.manual_seed(seed)
     run = Run(TinyGPT(len(id_of), 48, 2, 4, CONTEXT))
     optimizer = torch.optim.AdamW(run.model.parameters(), lr=lr, betas=(0.9, 0.95), weight_decay=0.1)
@@ -137,8 +143,7 @@ def train_on(stream: Stream, test: Sequence[str], *, steps: int = 300, lr: float
 
 def loss_on(model: TinyGPT, texts: Sequence[str]) -> float:
     """Return the mean loss of a model on some stories, in nats a word."""
-    id_of = {word: number for number, word in enumerate(vocabulary())}
-    ids = list(_ids_of((("", text) for text in texts), id_of, Counter()))
+    ids = list(_ids_of((("", text) for text in texts), _id_of(), Counter()))
     rows = torch.tensor(ids[: len(ids) // (CONTEXT + 1) * (CONTEXT + 1)]).view(-1, CONTEXT + 1)
     with torch.no_grad():
         return float(functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten()))

@@ -6,8 +6,10 @@ The sentences are `texts.REVIEWS`; shots and test sentences never overlap.
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,13 +43,22 @@ def next_scores(lm: LanguageModel, beginning: str, texts: Sequence[str]) -> Tens
 
     The model reads the beginning once.
     """
-    cache = lm.model(lm.ids(beginning), use_cache=True, logits_to_keep=1).past_key_values if beginning else None
+    read = _empty_cache(lm)
+    if beginning:
+        lm.model(lm.ids(beginning), use_cache=True, logits_to_keep=1, **read)
     rows = []
     for text in texts:
         ids = lm.ids(f"Text: {text}\nLabel:")
-        out = lm.model(ids, past_key_values=copy.deepcopy(cache), use_cache=cache is not None, logits_to_keep=1)
+        out = lm.model(ids, use_cache=True, logits_to_keep=1, **copy.deepcopy(read))  # the call adds to its copy
         rows.append(out.logits[0, -1].float().cpu().log_softmax(-1))
     return torch.stack(rows)
+
+
+def _empty_cache(lm: LanguageModel) -> dict[str, Any]:
+    from transformers import DynamicCache
+
+    known = inspect.signature(lm.model.forward).parameters
+    return {"cache" if "cache" in known else "past_key_values": DynamicCache(config=lm.model.config)}
 
 
 def first_tokens(lm: LanguageModel, labels: Sequence[str]) -> list[int]:

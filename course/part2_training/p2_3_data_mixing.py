@@ -374,7 +374,7 @@ def epochs_penalty(epochs: Sequence[float], worth: Sequence[float]) -> float:
 # **Predict before you run.** Will your $r^*$ be 15?
 
 # %% demo
-runs["many, clean"] = lab.train_on(lab.only(lab.clean_stories(3500), "fresh"), test)
+runs["many, clean"] = lab.train_on(lab.only(lab.clean_stories(3500), "fresh"), test, steps=150)
 passes, worth = lab.worth_of_passes(runs["few, clean"], runs["many, clean"], few)
 fit_penalty, effective = (yours_or_ours(name, globals(), exercise="mix-epochs-penalty") for name in ("epochs_penalty", "effective_epochs"))
 r_star = fit_penalty(passes, worth)
@@ -403,7 +403,7 @@ plots.bars(list(judged), losses, title="A leak changes the order", xlabel="test 
 
 # %% [markdown]
 # Measured honestly, noise and quantity beat the few clean stories. On the leaky test the few beat them clearly: half of what is asked, that model knows by heart.
-# The leak did not add some noise to the result. It reversed it.
+# The leak did not add some noise to the result. It turned their order round.
 #
 # Leaks start with the split. Copies, chapters of one book, tickets of one customer: whatever belongs together has to land on one side *together*, as a *group*. In lesson 2.2 you found such groups as near duplicates.
 #
@@ -434,7 +434,7 @@ def split_by_group(groups: Sequence[str], share: float = 0.2, seed: int = 0) -> 
 
     Args: groups[i] is the name of the group that example i belongs to.
     Returns: (train, test), the positions of the examples on each side, in ascending order. Every position is in one of them.
-    Each group is in the test with chance `share`. Its side depends on its own name, the share and the seed, and on nothing else:
+    Each group, whatever its name, is in the test with chance `share`, a small one like 0.0002 too. Its side depends on its own name, the share and the seed, and on nothing else:
         not on the other groups, the number or the order of the examples, earlier calls, or hash(), which is another one in
         every run of Python. So a corpus can grow, and no old group changes sides.
     With a larger share, groups move from training to test only. Under another seed the sides are drawn anew.
@@ -469,7 +469,7 @@ def split_by_group(groups: Sequence[str], share: float = 0.2, seed: int = 0) -> 
 # ## Looking for leaks
 #
 # Often nobody knows the groups: the training text comes from the web, and so, perhaps, did the test. Then you search. Whole texts are the wrong thing to compare, as a copy with one changed word would pass.
-# The makers of GPT-3 looked for runs of 13 words that a test example shares with the training text (Brown et al. 2020).
+# The makers of GPT-3 looked for runs of words, 13 at most, that a test example shares with the training text (Brown et al. 2020).
 
 # %%
 train_text = "Slow steps, as they say, reach the end of the road."
@@ -547,7 +547,7 @@ lab.share_contaminated(find, texts, [8, 13, 20, 30, 40, 60])
 
 # %% [markdown]
 # Read it from both ends. Short runs accuse everybody: our stories are told in set phrases, and even in the split by story every test text shares 13 words in a row with some training text. Long runs overlook copies in which a word was changed here and there.
-# At 40 words the honest split is clean, and most of the other one is not. GPT-3's 13 suits the web, not our stories: no n is right for all texts, so look at what is found, at several lengths.
+# At 40 words the honest split is clean, and most of the other one is not. A run of 13 may suit the web, not our stories: no n is right for all texts, so look at what is found, at several lengths.
 #
 # ## What it means in the real models
 #

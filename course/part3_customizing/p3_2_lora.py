@@ -1,7 +1,7 @@
 # %% [markdown]
 # # LoRA: fine-tuning with half a percent of the weights
 #
-# Lesson 3.1 adapted SmolLM2 to a new domain and measured what it forgot. Every weight could move, so every domain would need a model of its own: here half a gigabyte a copy.
+# One way to teach a model something new is to go on training it. Every weight can move, so it may forget what it knew, and every task needs a model of its own: here half a gigabyte a copy.
 # This lesson changes the model's behaviour by adding small matrices beside its weights. The weights themselves stay as they are.
 #
 # The task: a bicycle workshop gets notes from customers, and wants each as a *job card* in its own order, `part | bicycle | name | DAY`.
@@ -13,13 +13,13 @@ from handbook.adapter_lab import answers
 from handbook.job_cards import notes
 
 lm = load_lm()
-seen, new = notes(20, seed=900), notes(20, seed=901, new=True)  # the patterns of the training notes; other patterns, other names
+seen, new = notes(20, seed=2411), notes(20, seed=2412, new=True)  # the patterns of the training notes; other patterns, other names
 before = answers(lm, seen + new)
 for job, answer in zip(seen[:4], before[:4], strict=True):
     print(f"{job.prompt}\n   the model says   {answer}\n   the card         {job.card}\n")
 
 # %% [markdown]
-# It says something, but no card: nothing tells it what a card is. You could explain the format in every prompt, and pay for the explanation at every call (lesson 3.3). Or you train.
+# It says something, but no card: nothing tells it what a card is. You could explain the format in every prompt, and pay for the explanation at every call. Or you train.
 #
 # ## How much does a task ask for?
 #
@@ -42,7 +42,7 @@ plots.lines(
 )
 
 # %% [markdown]
-# The matrix has 1,536 × 576 weights and 576 directions. The weight itself needs hundreds of them. What twelve cards ask for is nearly all in the first eight.
+# The matrix has 1,536 × 576 weights and 576 directions. The weight itself needs hundreds of them. What twelve cards ask for is nearly all in the first eight. (This is the first step only; the bet is that the whole way has few directions too.)
 # So a change of this matrix need not be a free matrix of 884,736 numbers. Eight directions take 8 × (1,536 + 576) = 16,896.
 #
 # This is the bet of LoRA, *low-rank adaptation* (Hu et al. 2021): leave the weight $W$ alone, and learn only a change of rank $r$,
@@ -95,7 +95,7 @@ class LoRALinear(nn.Module):
         1 / sqrt(I), give or take a factor of two. B, an nn.Parameter (O, r): zeros. Both in the dtype of base.weight.
         There are no parameters but these and the base layer's.
     Call: x (..., I), with any number of axes in front -> (..., O): what base says, plus alpha / r times x through A, then B.
-        A and B are used as they are at the moment of the call. Gradients reach A, B and x.
+        A and B are used as they are at the moment of the call, in train mode and in eval mode. Gradients reach A, B and x.
     Raises: ValueError if r < 1 (this test is given).
     Leave x and the random seed as they came: draw A from PyTorch's own generator, without seeding it.
 
@@ -167,9 +167,9 @@ def inject_lora(
     A target names a module if it is the module's full dotted name, or the end of it in whole steps: "q_proj" names every
         q_proj, however deep; "attn.o" names an o directly in an attn; neither names "faq_proj" or "attn.k.o".
     Each nn.Linear that a target names is replaced, where it stands in model, by layer(old, r, alpha); the old layer goes in as
-        the very object. Modules of other kinds are never replaced, also if a target names them. Nothing is wrapped twice.
+        the very object. Modules of other kinds are never replaced, also if a target names them. Nothing is wrapped twice. (No module stands in two places of model.)
     All parameters that model had before the call are frozen, those of layers that no target names too. What `layer` made
-        can be trained as far as `layer` lets it. Nothing else of the model changes, its train or eval mode included.
+        can be trained as far as `layer` lets it. Nothing else of the model changes, its train or eval mode included, and targets stays as it came.
     Returns the full dotted names of the replaced layers, as a list, in the order of model.named_modules().
     Raises: ValueError if a target names no nn.Linear, even if others do; the model is then as it was before, not frozen and not changed.
 
@@ -255,21 +255,21 @@ def trainable_fraction(model: nn.Module) -> float:
 
 # %% demo
 import torch
-from handbook.adapter_lab import top_layers, train
+from handbook.adapter_lab import on_shared_weights, top_layers, train
 from handbook.answers import yours_or_ours
 
 Layer = yours_or_ours("LoRALinear", globals(), exercise="lora-linear")
 inject = yours_or_ours("inject_lora", globals(), exercise="lora-inject")
 share = yours_or_ours("trainable_fraction", globals(), exercise="lora-trainable-fraction")
 torch.manual_seed(0)
-tuned = lm.copy()
+tuned = on_shared_weights(lm)  # a new model around the same numbers: nothing is copied that stays frozen
 names = inject(tuned.model, top_layers(lm, 8), r=8, alpha=16, layer=Layer)
 start = {name: weight.detach().clone() for name, weight in tuned.model.named_parameters() if weight.requires_grad}
 print(f"{len(names)} layers, from {names[0]} to {names[-1]}")
 print(f"{sum(map(torch.Tensor.numel, start.values())):,} trainable numbers, {share(tuned.model):.2%} of all")
 
 # %% [markdown]
-# Twenty-four steps with four cards each: 96 notes. Only the tokens of the card and the end of the text are scored, as in lesson 3.1.
+# Twenty-four steps with four cards each: 96 notes. Only the tokens of the card and the end of the text are scored: the model has to write cards, not the notes of customers.
 
 # %% demo
 from handbook.plots_adapters import loss_curves
@@ -293,10 +293,11 @@ for job, old, said in list(zip(seen + new, before, after, strict=True))[14:26]:
     print(f"{old[:36]:38} {said:40} {'right' if said == job.card else job.card}")
 
 # %% [markdown]
-# The format is learnt nearly everywhere, and most cards are right. Where one is wrong, a word often stands in two columns, or a column is missing: a form is learnt sooner than what belongs in it.
-# New patterns are harder than seen ones, as always.
-# Three remarks on honesty. Twenty notes are few: one card more or less moves a bar by 0.05. These notes are simpler than real ones (the data card of `handbook.job_cards` says how).
-# And when this lesson was written, its learning rate was picked from two by looking at such notes, drawn with the same seeds (at 0.002 not one card was right after 24 steps): a figure that helped to choose flatters. Fresh seeds in `notes` give you a fresh test.
+# From 24 steps the model has learnt what a card looks like, and most cards are right. Where one is wrong, a word often stands in two columns, a column is missing, or the day is another one: a form is learnt sooner than what belongs in it.
+#
+# Three remarks on honesty. The learning rate was picked from two by *other* notes, those of seeds 900 and 901 (at 0.002 not one of them was right after 24 steps). The forty notes here helped with no choice, since a figure that helped to choose flatters.
+# Twenty notes are few. On those other notes the same model gets 0.95, 0.85, 0.95 and 0.60 in the four bars: so far apart are two draws, and it is one training run besides.
+# And these notes are simpler than real ones (the data card of `handbook.job_cards` says how).
 #
 # Where has the adapter written? The change that each layer got, compared with its weight:
 
@@ -384,7 +385,7 @@ def load_lora_state_dict(model: nn.Module, state: dict[str, Tensor]) -> None:
 # %% check="lora-save-load"
 
 # %% [markdown]
-# **In the real model.** Save your adapter to a file, and read it into a fresh copy of SmolLM2. Does the copy write the same cards?
+# **In the real model.** Save your adapter to a file, and read it into a fresh SmolLM2. Does that one write the same cards?
 
 # %% demo
 import tempfile
@@ -402,13 +403,13 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %% demo
 load = yours_or_ours("load_lora_state_dict", globals(), exercise="lora-save-load")
-fresh = lm.copy()
+fresh = on_shared_weights(lm)
 inject(fresh.model, names, r=8, alpha=16, layer=Layer)
 load(fresh.model, from_file)
 print("the same cards:", answers(fresh, new[:3]) == answers(tuned, new[:3]))
 
 # %% [markdown]
-# One base model and a file of a few megabytes for every customer: this is how many fine-tuned models share one machine.
+# One base model and a file of a few megabytes for every customer: this is how many fine-tuned models share one machine. So do `tuned` and `fresh` here: each frozen weight is in memory once.
 #
 # The adapter can also be turned up and down, by a factor on every $B$.
 #
@@ -428,7 +429,7 @@ volume_curves(volumes, on_cards, on_english)
 
 # %% [markdown]
 # The cards improve fast and are best near the volume that was trained. Plain English hardly changes up to there, and pays beyond: turned up too far, the adapter makes the model forget, although no weight of it was touched.
-# The difference from lesson 3.1 is that you can take the adapter out again. (One paragraph is a glance, not a measurement; lesson 3.1 shows how to measure.)
+# Had all weights been trained, you could not go back; an adapter you can turn down, or take out. (One paragraph is a glance, not a measurement: for that, take a held-out text of thousands of tokens.)
 #
 # ## Fold it in
 #
@@ -486,7 +487,7 @@ def merge_lora(base: nn.Linear, A: Tensor, B: Tensor, alpha: float) -> nn.Linear
 
 # %% demo
 merge = yours_or_ours("merge_lora", globals(), exercise="lora-merge")
-plain = lm.copy()
+plain = on_shared_weights(lm)
 for name in names:
     module, (parent, _, last) = tuned.model.get_submodule(name), name.rpartition(".")
     setattr(plain.model.get_submodule(parent), last, merge(module.base, module.A, module.B, alpha=16))
@@ -501,16 +502,15 @@ print("the same cards:", answers(plain, new[:3]) == answers(tuned, new[:3]))
 # In practice you will use a library. `peft` does what you wrote: the same places, the same formula, the same scale.
 # Here it begins with the same $A$s as your run and gets the same batches.
 #
-# **Predict before you run.** By how much do the losses of the first six steps differ?
+# **Predict before you run.** By how much do the losses of the first four steps differ?
 
 # %% demo
-del plain, fresh  # half a gigabyte each
 try:
     from handbook.adapter_lab import peft_twin
     from peft import LoraConfig
 
     config = LoraConfig(r=8, lora_alpha=16, target_modules=names, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
-    theirs = train(peft_twin(lm, config, start), cards, steps=24, stop=6, lr=6e-3)
+    theirs = train(peft_twin(lm, config, start), cards, steps=24, stop=4, lr=6e-3)
     for step, (mine, other) in enumerate(zip(losses, theirs, strict=False), start=1):
         print(f"step {step}   yours {mine:.4f}   peft {other:.4f}")
 except ImportError:
@@ -595,7 +595,7 @@ from functools import partial
 from handbook.nf4 import FourBitLoRA
 
 rule = yours_or_ours("qlora_forward", globals(), exercise="qlora-forward")
-small = lm.copy()
+small = on_shared_weights(lm)
 inject(small.model, names, r=8, alpha=16, layer=partial(FourBitLoRA, forward_rule=rule))
 load(small.model, start)  # the same beginning as your first run
 four_bits = train(small, cards, steps=24, stop=6, lr=6e-3)
@@ -635,7 +635,7 @@ for name, weight, share_trained in [("full", 2.0, 1.0), ("LoRA", 2.0, 0.005), ("
     print(f"{name:6} {7 * (weight + share_trained * 14):6.1f} GB")
 
 # %% [markdown]
-# LoRA is not always as good as full training. On tasks that are far from what the model knows, the two find different solutions, even at the same score (Shuttleworth et al. 2024).
+# LoRA is not the same training at a discount. Even where both reach the same score, the two find different solutions, and these can differ on other data (Shuttleworth et al. 2024).
 # Raise the rank, train more kinds of matrices, or train everything, and let a held-out set decide.
 #
 # ## Recap
@@ -666,7 +666,7 @@ for name, weight, share_trained in [("full", 2.0, 1.0), ("LoRA", 2.0, 0.005), ("
 # A and B both at zero; the model frozen after the adapters went in; targets that name no layer. An optimizer that was made before the adapters, and so does not hold them, is a fourth.
 # </details>
 #
-# **Next.** Training taught the model a format with 96 examples. In lesson 3.3 you show it four of them in the prompt, and train nothing.
+# **Next.** Training taught the model a format with 96 examples. Prompting is the other way: you show it a few examples at every call, and train nothing.
 #
 # ## Further reading
 #

@@ -11,6 +11,7 @@ import random
 
 from grader.judge import Exercise, core, expect
 
+FAR = 2**12 * 3 * 7 * 11 * 13 * 5**3  # two seeds this far apart share their last bits and digits, and most small remainders
 ODDS = 1e-9  # how often, at most, chance alone may take a right answer out of a range that `near` allows
 
 
@@ -137,10 +138,10 @@ class TestAugment(Exercise, id="mix-augment"):
     def test_names_stay(self, submission, dice):
         """No word of a name in `keep` is replaced, wherever the name stands; the same word elsewhere is."""
         words = ["Old", "Mill", "old", "mill", "Dr.", "C++", "Older", "Mills", "Gold", "Old.", "(Old", "house"]
-        keeps = [["Old Mill"], ["Dr. Old", "C++ old"], ["Old Mill", "Mill Old"], ["Old"], ["house", "C++"], []]
+        keeps = [["Old Mill"], ["Dr. Old", "C++ old"], ["Old Mill", "Mill Old"], ["Old"], ["house", "C++"], [], ["Mill C"]]
         cases = [
             (
-                " ".join(dice.choices(words, k=20)) + " Old Mill Old, old Mill Dr. Old C++ old Drs Old Dr- Old WindMill Old; Old Millstone",
+                " ".join(dice.choices(words, k=20)) + " Old Mill Old, old Mill Dr. Old C++ old Drs Old Dr- Old WindMill Old; Old Millstone, Mill C",
                 1,
                 {"synonyms": ONE, "keep": keep, "p": 1.0},
             )
@@ -283,6 +284,8 @@ class TestMixtureWeights(Exercise, id="mix-weights"):
         """A source without documents has share 0.0 at every temperature, and is not left out."""
         cases = [({"none": 0} | some_sizes(dice) | {"nil": 0}, temperature) for temperature in (0.01, 1.0, 5.0, 1e9, math.inf)]
         self.compare(submission, cases, "0 ** 0 is 1 in Python, and the logarithm of 0 is an error: treat it by itself")
+        for got in submission.each("mixture_weights", cases):
+            expect.equal([got["none"], got["nil"]], [0.0, 0.0], why="exactly 0.0: a tiny share would be drawn one day, and has nothing to give")
 
     def test_limit(self, submission, dice):
         """A source larger than the limit counts as the limit, before the temperature is applied; smaller ones as they are."""
@@ -399,17 +402,40 @@ def reads_of_sources(sample_mixture, n, skip):
 
 
 def independence(sample_mixture, case, n):
-    """Pairs under two global seeds; of two streams taken in turns; whether the global state is as before."""
+    """Pairs while other numbers are drawn, two ways; of two streams taken in turns; whether all global states are as before."""
+    import sys
+
+    def libraries():  # as far as the answer or anybody else has imported them
+        return sys.modules.get("torch"), sys.modules.get("numpy")
+
+    def disturb(seed):
+        torch, numpy = libraries()
+        for library, seeded in ((random, random.seed), (torch, torch and torch.manual_seed), (numpy, numpy and numpy.random.seed)):
+            if library:
+                seeded(seed)
+
+    def global_states():
+        torch, numpy = libraries()
+        return random.getstate(), torch and torch.get_rng_state().tolist(), numpy and repr(numpy.random.get_state()[1:3])
+
     streams = []
-    for seed in (1, 2):
-        random.seed(seed)
-        before = random.getstate()
-        streams.append([tuple(pair) for pair in itertools.islice(sample_mixture(*case), n)])
-        untouched = random.getstate() == before
+    for start in (1, 1000):
+        streams.append([])
+        for number, pair in enumerate(itertools.islice(sample_mixture(*case), n), start):
+            streams[-1].append(tuple(pair))
+            if number % 4 == 1:
+                disturb(number)
+    before = global_states()
+    list(itertools.islice(sample_mixture(*case), n))
+    untouched = before == global_states()
     one, two = sample_mixture(*case), sample_mixture(*case)
-    random.seed(3)
-    turns = [(random.random(), tuple(next(one)), tuple(next(two))) for _ in range(n)]
-    return streams, [pair[1] for pair in turns], [pair[2] for pair in turns], untouched
+    turns = [(tuple(next(one)), tuple(next(two))) for _ in range(n)]
+    return streams, [pair[0] for pair in turns], [pair[1] for pair in turns], untouched
+
+
+def orders_drawn(sample_mixture, sources, weights, seeds, n):
+    """The order in which each seed draws the sources, whose names are single letters."""
+    return ["".join(pair[0] for pair in itertools.islice(sample_mixture(sources, weights, seed), n)) for seed in seeds]
 
 
 class TestSampleMixture(Exercise, id="mix-sample"):
@@ -434,7 +460,9 @@ class TestSampleMixture(Exercise, id="mix-sample"):
         read = submission.run(reads_of_sources, sample, 30, 5)
         reads = (read[0], [reads[name] - item for name, item, reads in read[1]], read[2]) if isinstance(read, tuple) else read
         empty = submission.run(taken, sample, [({"a": [1, 2], "b": []}, {"a": 1, "b": 0}, 1, {"skip": 3})], 6)
-        return facts, same, reads, empty, refused
+        orders = submission.run(orders_drawn, sample, self.SOURCES, weights, [2, 3, 4, 2 + FAR, 3 + FAR], 30)
+        alike = [orders.index(order) for order in orders] if isinstance(orders, list) else orders
+        return facts, same, reads, empty, refused, alike
 
     def pairs(self, submission, cases, n=80):
         return submission.run(taken, submission.sample_mixture, cases, n)
@@ -480,21 +508,27 @@ class TestSampleMixture(Exercise, id="mix-sample"):
             )
 
     def test_same_seed_same_stream(self, submission, dice):
-        """The same seed gives the same pairs, whatever other random numbers are drawn; other seeds give others."""
-        seed = dice.randrange(1 << 30)
-        case = (self.SOURCES, {"a": 1, "b": 2, "c": 1}, seed)
-        streams, *_ = submission.run(independence, submission.sample_mixture, case, 60)
+        """The same seed gives the same pairs, whatever other random numbers are drawn meanwhile."""
+        case = (self.SOURCES, {"a": 1, "b": 2, "c": 1}, dice.randrange(1 << 30))
+        streams, *_ = submission.run(independence, submission.sample_mixture, case, 40)
         expect.true(
-            streams[0] == streams[1], "the same seed gave different streams", why="random.Random(seed) inside the function, and iterators of your own"
+            streams[0] == streams[1],
+            "the same seed gave different streams when others drew random numbers in between",
+            why="random.Random(seed) inside the function, and iterators of your own",
         )
-        others = self.pairs(submission, [(*case[:2], each, {}) for each in range(seed, seed + 6)], 60)
-        orders = {tuple(name for name, _ in other) for other in others}
-        expect.true(len(orders) == 6, "another seed gave the same order of sources", why="seed your generator with `seed`")
+
+    def test_other_seeds_other_orders(self, submission, dice):
+        """Every seed draws the sources in an order of its own: all of the seed counts, not its last bit or digits."""
+        first = dice.randrange(1 << 20)
+        seeds = [*range(first, first + 8), *(first + step for step in (100, 1000, 2**16, 2**20, FAR))]
+        orders = submission.run(orders_drawn, submission.sample_mixture, self.SOURCES, {"a": 1, "b": 2, "c": 1}, seeds, 60)
+        twins = [(one, two) for (one, left), (two, right) in itertools.combinations(zip(seeds, orders, strict=True), 2) if left == right]
+        expect.true(not twins, f"different seeds gave the same order of sources: {twins[:3]}", why="seed your generator with `seed`, as it is")
 
     def test_streams_do_not_disturb_each_other(self, submission, dice):
         """Two streams that are read in turns give what each gives alone, and nobody else's random state is touched."""
         streams, one, two, untouched = submission.run(
-            independence, submission.sample_mixture, (self.SOURCES, {"a": 1, "b": 2, "c": 1}, dice.randrange(1 << 30)), 60
+            independence, submission.sample_mixture, (self.SOURCES, {"a": 1, "b": 2, "c": 1}, dice.randrange(1 << 30)), 40
         )
         expect.true(
             streams[0] == one == two, "streams that are read in turns disturb each other", why="a generator and iterators of each stream's own"
@@ -586,6 +620,12 @@ def measured(dice, r_star, error=0.0):
 class TestEpochsPenalty(Exercise, id="mix-epochs-penalty"):
     """Exercise mix-epochs-penalty."""
 
+    UNEQUAL = (  # measurements that contradict each other: what the fit is depends on how much each of them counts
+        ([3.0, 9.0, 20.0], [2.2, 8.0, 9.0]),
+        ([5.0, 5.0, 5.0, 12.0], [4.6, 2.2, 2.4, 6.5]),
+        ([1.5, 1.6, 1.8], [1.2, 1.55, 1.35]),
+    )
+
     def probe(self, submission):
         """The formula at many places; fits with and without errors, at the ends of the range, unsorted; the refusals."""
         places = [(e, r) for r in (0.1, 2, 15.4, 1000.0) for e in (0, 0.5, 1, 1.5, 4, 40, 1e4)]
@@ -596,6 +636,7 @@ class TestEpochsPenalty(Exercise, id="mix-epochs-penalty"):
             ([2], [1.5]),
             ([2, 3], [9, 9]),
             ([2.0, 50.0], [1.2, 30.0]),
+            *self.UNEQUAL,
         ]
         fits = [submission.epochs_penalty(*case) for case in data]
         bad = [([1, 2], [1.0]), ([0.5, 1], [0.5, 1.0]), ([], [])]
@@ -629,6 +670,14 @@ class TestEpochsPenalty(Exercise, id="mix-epochs-penalty"):
         for case, got in zip(cases, submission.each("epochs_penalty", cases), strict=True):
             expect.close(
                 got, best_r(*case), rtol=0.015, atol=0.0, why="the squares of worth[i] − effective_epochs(epochs[i], r_star), all measurements alike"
+            )
+
+    def test_all_measurements_count_alike(self, submission, dice):
+        """Every measurement counts the same, at few passes or many; of two at the same number of passes both count."""
+        cases = [tuple(zip(*dice.sample(rows, len(rows)), strict=True)) for rows in (list(zip(*case, strict=True)) for case in self.UNEQUAL)]
+        for case, got in zip(cases, submission.each("epochs_penalty", cases), strict=True):
+            expect.close(
+                got, best_r(*case), rtol=0.015, atol=0.0, why="add up plain squares over all pairs, without weights and without a dictionary"
             )
 
     def test_the_ends_of_the_range(self, submission, dice):
@@ -671,6 +720,11 @@ def two_salts(split_by_group, groups):
     return answers
 
 
+def number_in_test(split_by_group, start, n, share):
+    """How many of n groups, each with one example, are in the test (runs on the learner's side)."""
+    return len(split_by_group([f"page {at}" for at in range(start, start + n)], share, start)[1])
+
+
 def sides(answer, groups):
     """{group: True if it is in the test}, after the form of the answer has been checked."""
     expect.true(isinstance(answer, tuple | list) and len(answer) == 2, "it must return two lists: train and test", got=answer)
@@ -711,6 +765,10 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
         refused = [submission.split_by_group(["a"], share) for share in (0.0, 1.0, 1.5)]
         kept = submission.keep(groups[:6])
         submission.split_by_group(kept, 0.4)
+        few = submission.run(number_in_test, submission.split_by_group, 0, 5000, 0.0002)
+        far = round(len(base & test_groups(names, 0.4, 3 + FAR)) / 16)
+        alike = round(len({name[::-1] for name in test_groups(names, 0.5)} & test_groups([name[::-1] for name in names], 0.5)) / 40)
+        nameless = round(sum("" in test_groups(["", "a"], 0.5, seed) for seed in range(40)) / 8)
         return (
             facts,
             again,
@@ -722,6 +780,7 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
             type(plain).__name__,
             submission.value(kept),
             len(plain[0]) // 60,
+            (few // 10 if isinstance(few, int) else few, far, alike, nameless),
         )
 
     @core
@@ -784,16 +843,25 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
         )
 
     def test_the_seed_draws_anew(self, submission, dice):
-        """Another seed gives sides that have nothing to do with the first ones."""
-        groups, seed = [f"doc-{at}" for at in range(1500)], dice.randrange(1 << 20)
-        one, two = (sides(answer, groups) for answer in submission.each("split_by_group", [(groups, 0.3, s) for s in (seed, seed + 1)]))
-        near(
-            sum(one[g] and two[g] for g in groups),
-            len(groups),
-            0.09,
-            "groups in the test under both of two seeds",
-            "the seed belongs into what is hashed, together with the name",
+        """Another seed, near or far, gives sides that have nothing to do with the first ones."""
+        groups, seed = [f"doc-{at}" for at in range(1000)], dice.randrange(1 << 20)
+        one, *others = (
+            sides(answer, groups) for answer in submission.each("split_by_group", [(groups, 0.3, s) for s in (seed, seed + 1, seed + FAR)])
         )
+        for step, other in zip((1, FAR), others, strict=True):
+            near(
+                sum(one[g] and other[g] for g in groups),
+                len(groups),
+                0.09,
+                f"groups in the test under both seed {seed} and seed {seed + step}",
+                "the whole seed belongs into what is hashed, together with the name",
+            )
+
+    def test_small_shares(self, submission, dice):
+        """A small share is met too: the numbers of the groups are finer than a hundred or 256 steps."""
+        n, share, start = 10_000, 0.0002, dice.randrange(10**6)
+        count = submission.run(number_in_test, submission.split_by_group, start, n, share)
+        near(count, n, share, f"groups in the test at share {share}", "take more of the hash, such as 8 bytes of it divided by 2 ** 64")
 
     def test_a_larger_share_only_adds(self, submission, dice):
         """With a larger share, groups move from training to test and never back."""
@@ -804,26 +872,37 @@ class TestSplitByGroup(Exercise, id="mix-split-by-group"):
         expect.true(not back, "groups left the test when the share grew", got=back, why="one number for each group, compared with the share")
 
     def test_small_cases(self, submission, dice):
-        """No examples, one group, and groups whose names differ in case or spaces only."""
+        """No examples, a few groups, and the group without a name, which is drawn as all others are."""
         expect.equal([list(side) for side in submission.split_by_group([])], [[], []], why="no examples, no positions")
         groups = ["", "a", "A", " a", "é", "a", ""] + ["same"] * 5
         sides(submission.split_by_group(groups, 0.5, dice.randrange(1 << 30)), groups)
-        names = [f"{form}{at}{end}" for at in range(200) for form in "aA" for end in ("", " ")]
-        found = sides(submission.split_by_group(names, 0.5, 1), names)
-        near(
-            sum(found[f"A{at}"] == found[f"a{at}"] for at in range(200)),
-            200,
-            0.5,
-            "pairs like A7 and a7 on the same side",
-            "two names are two groups, if only their case differs",
-        )
-        near(
-            sum(found[f"a{at} "] == found[f"a{at}"] for at in range(200)),
-            200,
-            0.5,
-            "pairs like 'a7' and 'a7 ' on the same side",
-            "two names are two groups, if only a space differs",
-        )
+        n, odd = 80, ["", " ", "0"]
+        found = [sides(answer, odd) for answer in submission.each("split_by_group", [(odd, 0.5, dice.randrange(1 << 30)) for _ in range(n)])]
+        for name in odd:
+            near(sum(each[name] for each in found), n, 0.5, f"seeds that put the group {name!r} into the test", "any name is a name: hash it")
+
+    def test_alike_is_not_the_same(self, submission, dice):
+        """Names that differ in case, a space, an accent, the order of letters, or far from the start are different groups."""
+        n, first, prefix = 120, dice.randrange(1000, 5000), "https://example.org/a/long/address/"
+        pairs = {
+            "case": [(f"a{at}", f"A{at}") for at in range(n)],
+            "a space at the end": [(f"a{at}", f"a{at} ") for at in range(n)],
+            "an accent": [(f"é{at}", f"è{at}") for at in range(n)],
+            "zeros in front": [(f"{first + at}", f"00{first + at}") for at in range(n)],
+            "the order of their letters": [(f"x{first + at}y", f"y{str(first + at)[::-1]}x") for at in range(n)],
+            "their first letters": [(f"a{prefix}{at}", f"b{prefix}{at}") for at in range(n)],
+            "their last letters": [(f"{prefix}{at}/a", f"{prefix}{at}/b") for at in range(n)],
+        }
+        names = list(dict.fromkeys(name for rows in pairs.values() for pair in rows for name in pair))
+        found = sides(submission.split_by_group(names, 0.5, dice.randrange(1 << 30)), names)
+        for what, rows in pairs.items():
+            near(
+                sum(found[left] == found[right] for left, right in rows),
+                n,
+                0.5,
+                f"pairs like {rows[7]} on the same side",
+                f"names that differ only in {what} are two groups: hash the whole name, as it is",
+            )
 
     def test_refuses_what_is_no_share(self, submission):
         """A share that is not strictly between 0 and 1 ends in a ValueError."""

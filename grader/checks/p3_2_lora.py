@@ -101,7 +101,7 @@ class TestLoRALinear(Exercise, id="lora-linear"):
 
     def probe(self, submission):
         rng = torch.Generator().manual_seed(2)
-        cases = [(layer_case(rng), 6), (layer_case(rng, 7, 4, 3, (2, 3), False, torch.float64), 1.5), (layer_case(rng, 4, 6, 1, ()), 1), (layer_case(rng, 300, 2, 60, (1,)), 60)]
+        cases = [(layer_case(rng), 6), (layer_case(rng, 7, 4, 3, (2, 3), False, torch.float64), 1.5), (layer_case(rng, 4, 6, 1, ()), -1), (layer_case(rng, 300, 2, 60, (1,)), 60)]
         seen = []
         for case, alpha in cases:
             found = studied(submission, [(case, alpha)], "same", "parameters", "dtypes", "seed", "A", "other A", "B", "start", "start gradients", "tuned", "tuned gradients", "eval", "x kept", "base")
@@ -110,7 +110,7 @@ class TestLoRALinear(Exercise, id="lora-linear"):
                 continue
             one = found[0]
             A, other, first = one.pop("A"), one.pop("other A"), one.pop("start gradients")
-            drawn = [str(A.dtype), bool(A.any()), torch.equal(A, other), bool((A < 0).any()), A.numel() < 999 or (0.5 < float(A.std()) * 300**0.5 < 2, abs(float(A.mean())) < 0.01)]
+            drawn = [str(A.dtype), bool(A.any()), len(A.unique(dim=0)), torch.equal(A, other), bool((A < 0).any()), A.numel() < 999 or (0.5 < float(A.std()) * 300**0.5 < 2, abs(float(A.mean())) < 0.01)]
             moved = {name: None if value is None else bool(value.any()) for name, value in first.items()}
             words = gist(repr([drawn, moved, *(one.pop(key) for key in ("same", "parameters", "dtypes", "seed", "x kept"))]))
             seen.append([words, [] if A.numel() > 999 else gist([one[key] for key in ("B", "start", "tuned", "eval", "base")] + list(one["tuned gradients"].values()))])
@@ -136,7 +136,7 @@ class TestLoRALinear(Exercise, id="lora-linear"):
             for key, mode in (("tuned", ""), ("eval", ", the second time in eval mode")):
                 expect.close(seen[key], said(case, alpha), called=f"LoRALinear(base, {len(case['A'])}, {alpha})(x) with new A and B{mode}; x is {tuple(case['x'].shape)}",
                              why="x goes through A, then B, times alpha / r; A and B are read at every call")
-            expect.true(seen["x kept"], "x must stay as it came")
+            expect.true(seen["x kept"], "x must stay as it came", called="x after the calls")
 
     @core
     def test_only_the_adapter_is_trained(self, submission, rng):
@@ -145,14 +145,14 @@ class TestLoRALinear(Exercise, id="lora-linear"):
         seen = studied(submission, [(case, 4)], "parameters", "same", "base")[0]
         want = {"A": [3, 7, "trainable"], "B": [4, 3, "trainable"], "base.bias": [4], "base.weight": [4, 7]}
         expect.equal(seen["parameters"], want, called="the parameters of LoRALinear(base, 3, 4)", why="freeze the base, its bias too; A and B are the only new nn.Parameters")
-        expect.true(seen["same"], "layer.base must be the layer that was given: a copy of every layer is a second model in memory")
+        expect.true(seen["same"], "layer.base must be the layer that was given: a copy of every layer is a second model in memory", called="LoRALinear(base, 3, 4).base")
         expect.close(seen["base"], [case["W"], case["b"]], called="the base layer's weight and bias at the end", why="the base layer's weights must stay as they are")
 
     @core
     def test_both_matrices_get_their_gradients(self, submission, rng):
         """The gradients of A, B and x are those of the formula; at the start, B gets one already."""
         cases = [(layer_case(rng, r=r), 6) for r in (1, 2, 4)]
-        for (case, alpha), seen in zip(cases, studied(submission, cases, "start gradients", "tuned gradients"), strict=True):
+        for (case, alpha), seen in zip(cases, studied(submission, cases, "A", "start gradients", "tuned gradients"), strict=True):
             x, g, A, B, W = (case[key] for key in "xgABW")
             s = alpha / len(A)
             want = {"B": s * g.T @ (x @ A.T), "A": s * (g @ B).T @ x, "x": g @ W + s * (g @ B) @ A}
@@ -161,14 +161,15 @@ class TestLoRALinear(Exercise, id="lora-linear"):
                 expect.close(got, gradient, called=f"the gradient of {name} after (layer(x) * g).sum().backward()",
                              why="no gradient arrives after detach() or under no_grad()" if got is None else "", atol=1e-4)
             first = seen["start gradients"]["B"]
-            expect.true(isinstance(first, torch.Tensor) and bool(first.any()), "at the start the gradient of B must not be zero: if A is zero too, nothing ever moves", got=first)
+            expect.true(isinstance(first, torch.Tensor) and bool(first.any()), "at the start the gradient of B must not be zero: if A is zero too, nothing ever moves", got=first, called="the gradient of B in a new layer")
+            expect.true(len(seen["A"].unique(dim=0)) == len(A), "the rows of A must differ: equal ones get equal gradients, and stay one direction for ever", got=seen["A"], called="the A of a new layer")
 
     def test_every_layer_draws_its_own(self, submission, rng):
         """A is random, and other in each layer; nobody sets the seed."""
         seen = studied(submission, [(layer_case(rng), 4)], "A", "other A", "seed")[0]
-        expect.true(bool(seen["A"].any(dim=1).all()), "A must be random, each of its rows", got=seen["A"])
-        expect.true(not torch.equal(seen["A"], seen["other A"]), "two layers must have different A: draw without setting a seed")
-        expect.true(seen["seed"], "PyTorch's seed must stay as it was: no torch.manual_seed")
+        expect.true(bool(seen["A"].any(dim=1).all()), "A must be random, each of its rows", got=seen["A"], called="the A of a new layer")
+        expect.true(not torch.equal(seen["A"], seen["other A"]), "two layers must have different A: draw without setting a seed", called="the A of two layers over one base")
+        expect.true(seen["seed"], "PyTorch's seed must stay as it was: no torch.manual_seed", called="torch.initial_seed() before and after LoRALinear(base, 2, 4)")
 
     def test_how_large_it_starts(self, submission, rng):
         """The entries of A have mean 0 and a standard deviation of about 1 / √I."""
@@ -255,7 +256,7 @@ def expect_injected(submission, cases, why=""):
         expect.equal(seen["made"], sorted([name, r, alpha] for name in want), called=f"the calls of layer in {called}", why="layer(old, r, alpha), once for each")
         expect.equal(seen["trainable"], sorted(f"{name}.gain" for name in want), called=f"what can be trained after {called}",
                      why="freeze the whole model first, and put the new layers in after that, as layer() made them")
-        expect.true(seen["kept"], "the list of targets and every part's train or eval mode must stay as they were", why="nothing else of the model changes")
+        expect.true(seen["kept"], "the list of targets and every part's train or eval mode must stay as they were", why="nothing else of the model changes", called=f"targets and the modes after {called}")
 
 
 class TestInjectLora(Exercise, id="lora-inject"):
@@ -514,6 +515,7 @@ class TestSaveAndLoad(Exercise, id="lora-save-load"):
             "one missing": {name: value for name, value in state.items() if name != "B"}, "one too many": {**state, "z.A": torch.ones(2, 3)}, "nothing": {},
             "no adapter's name": {**state, "head.NA": torch.ones(2)}, "misspelt": {("layers.0.k.A" if name == first else name): value for name, value in state.items()}})
 
+    @core
     def test_refuses_other_shapes(self, submission, rng):
         """If a shape differs, it is a ValueError and nothing has changed, also where PyTorch would repeat a smaller tensor."""
         parts = parts_of(rng)
@@ -556,13 +558,14 @@ def merge_and_look(merge, cases):
         if b is not None:
             base.bias.copy_(b)
         A, B = nn.Parameter(A.clone()), nn.Parameter(B.clone())
-        first, second = merge(base, A, B, alpha), merge(base, A, B, alpha)
-        seen = {"type": type(first).__name__, "says": first(x).detach(), "again": second(x).detach(), "bias": first.bias is not None,
+        first, second, louder = merge(base, A, B, alpha), merge(base, A, B, alpha), merge(base, A, B, 2 * alpha)
+        seen = {"type": type(first).__name__, "says": first(x).detach(), "louder": louder(x).detach(), "bias": first.bias is not None,
                 "parameter": isinstance(first.weight, nn.Parameter) and first.weight.is_leaf, "parts": {name: list(p.shape) for name, p in first.named_parameters()},
                 "size": [first.in_features, first.out_features], "own": [p.detach().clone() for p in (base.weight, A, B)], "eval": first.eval()(x).detach()}
         with torch.no_grad():
             for p in first.parameters():
                 p.add_(1)
+        seen["again"], seen["flags"] = second(x).detach(), [p.requires_grad for p in (base.weight, A, B)]
         seen["base after"] = [base.weight.detach().clone(), None if base.bias is None else base.bias.detach().clone()]
         found.append(seen)
     return found
@@ -576,14 +579,15 @@ class TestMergeLora(Exercise, id="lora-merge"):
         cases = [(layer_case(rng), 6), (layer_case(rng, bias=False), 3), (layer_case(rng, 4, 4, 3), 1.5), (layer_case(rng, 3, 6, 1, dtype=torch.float64), 2), (layer_case(rng, 3, 2, 5), -4)]
         seen = [merged(submission, [each]) for each in cases]
         last = digits(seen[3][0]["says"] if isinstance(seen[3], list) else None, said(*cases[3]))
-        told = [each if not isinstance(each, list) else [gist(repr([each[0][key] for key in ("type", "bias", "parameter", "parts", "size")])),
-                                                         gist([each[0][key] for key in ("says", "again", "own", "base after")])] for each in seen]
+        told = [each if not isinstance(each, list) else [gist(repr([each[0][key] for key in ("type", "bias", "parameter", "parts", "size", "flags")])),
+                                                         gist([each[0][key] for key in ("says", "again", "louder", "own", "base after")])] for each in seen]
         return told, last
 
     @core
     def test_says_the_same(self, submission, rng, dice):
         """The new layer says what base and adapter say together, with alpha / r, in train and in eval mode."""
-        cases = [(layer_case(rng, *size), dice.choice([0.5, 5, 16, -7.5])) for size in ((5, 3, 2), (3, 6, 1), (4, 4, 3), (2, 3, 6))]
+        sizes, alphas = ((5, 3, 2), (3, 6, 1), (4, 4, 3), (2, 3, 6)), dice.sample([0.5, 5, 16, -7.5], 4)
+        cases = [(layer_case(rng, *size), alpha) for size, alpha in zip(sizes, alphas, strict=True)]
         for (case, alpha), seen in zip(cases, merged(submission, cases), strict=True):
             called = f"merge_lora(base, A, B, {alpha})(x) with r = {len(case['A'])}"
             expect.close(seen["says"], said(case, alpha), called=called, why="the weight is base.weight + alpha / r * B @ A; the bias stays")
@@ -599,11 +603,14 @@ class TestMergeLora(Exercise, id="lora-merge"):
 
     @core
     def test_twice_is_the_same(self, submission, rng):
-        """A second call gives the same layer, and base, A and B are as they were."""
+        """A second call gives the same again in a layer of its own, and base, A and B are as they were."""
         case = layer_case(rng)
         seen = merged(submission, [(case, 4)])[0]
-        expect.close(seen["again"], said(case, 4), called="the second merge_lora(base, A, B, 4)(x)", why="if the base weight is changed in place, the adapter counts double")
+        expect.close(seen["again"], said(case, 4), called="the second merge_lora(base, A, B, 4)(x), after the first layer was changed",
+                     why="make a new layer at every call, and leave the base weight as it is: in place, the adapter counts double")
+        expect.close(seen["louder"], said(case, 8), called="merge_lora(base, A, B, 8)(x), after merge_lora(base, A, B, 4)", why="every call works out its own layer")
         expect.close(seen["own"], [case["W"], case["A"], case["B"]], called="base.weight, A and B after merge_lora")
+        expect.equal(seen["flags"], [False, True, True], called="whether base.weight, A and B require a gradient after merge_lora", why="leave them as they came")
 
     def test_is_a_plain_layer(self, submission, rng):
         """The result is an nn.Linear with a weight and a bias of its own, which share no memory with the base's."""
@@ -645,10 +652,12 @@ def gradients_and_arguments(forward, x, packed, absmax, levels, A, B, alpha, g):
     """The gradients of x, A and B, and the names of arguments that are no longer as they were (runs on the learner's side)."""
     leaves = [value.clone().requires_grad_() for value in (x, A, B)]
     rest = [value.clone() for value in (packed, absmax, levels)]
+    plain = [value.clone() for value in (x, A, B)]
+    forward(plain[0], *rest, plain[1], plain[2], alpha)
     out = forward(leaves[0], *rest, leaves[1], leaves[2], alpha)
     (out * g).sum().backward()
     names, before = ("x", "A", "B", "packed", "absmax", "levels"), (x, A, B, packed, absmax, levels)
-    return [leaf.grad for leaf in leaves], [name for name, now, was in zip(names, (*leaves, *rest), before, strict=True) if not torch.equal(now.detach(), was)]
+    return [leaf.grad for leaf in leaves], [name for name, now, was in zip(names, (*plain, *rest), before, strict=True) if not torch.equal(now.detach(), was)]
 
 
 def expect_forward(submission, cases, *, why="", atol=1e-4, rtol=1e-4):
@@ -664,7 +673,7 @@ class TestQloraForward(Exercise, id="qlora-forward"):
     def probe(self, submission):
         rng = torch.Generator().manual_seed(8)
         seen = []
-        for options, alpha in (({}, 6), ({"K": 1, "r": 1}, 3), ({"outputs": 5, "inputs": 12, "K": 12, "r": 3}, 1), ({"inputs": 6, "K": 3, "lead": ()}, 2), ({"lead": (2, 3)}, 4), ({"outputs": 1, "inputs": 2, "K": 2}, 2),
+        for options, alpha in (({}, 6), ({"K": 1, "r": 1}, -3), ({"outputs": 5, "inputs": 12, "K": 12, "r": 3}, 1), ({"inputs": 6, "K": 3, "lead": ()}, 2), ({"lead": (2, 3)}, 4), ({"outputs": 1, "inputs": 2, "K": 2}, 2),
                                ({"dtype": torch.float64}, 5), ({"outputs": 8, "inputs": 256, "K": 32, "r": 4, "lead": (1,)}, 8)):
             arguments, W = four_bit_case(rng, **options)
             result = submission.qlora_forward(*arguments, alpha)
@@ -684,7 +693,7 @@ class TestQloraForward(Exercise, id="qlora-forward"):
     @core
     def test_the_adapter_is_added(self, submission, rng, dice):
         """The adapter adds alpha / r · x Aᵀ Bᵀ, for any rank."""
-        expect_forward(submission, [(four_bit_case(rng, r=r), dice.choice([3, 8, 0.5, -3])) for r in (1, 2, 5)], why="x through A, then B, times alpha / r")
+        expect_forward(submission, [(four_bit_case(rng, r=r), alpha) for r, alpha in zip((1, 2, 5), dice.sample([dice.choice([3, 8]), 0.5, -3], 3), strict=True)], why="x through A, then B, times alpha / r")
 
     def test_any_axes_in_front(self, submission, rng):
         """x may have any number of axes before its last: none, or three."""

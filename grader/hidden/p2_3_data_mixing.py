@@ -1,8 +1,21 @@
 """Hidden checks for p2_3_data_mixing: other data, and properties that an answer must have."""
 
+import itertools
 import math
 
-from grader.checks.p2_3_data_mixing import ONE, all_replaced, augmented, best_r, by_comparing, exact_weights, sides, some_texts, taken
+from grader.checks.p2_3_data_mixing import (
+    ONE,
+    all_replaced,
+    augmented,
+    best_r,
+    by_comparing,
+    exact_weights,
+    independence,
+    orders_drawn,
+    sides,
+    some_texts,
+    taken,
+)
 from grader.judge import Exercise, core, expect
 
 
@@ -100,6 +113,18 @@ class TestHiddenSampleMixture(Exercise, id="mix-sample", hidden=True):
             mine = [item for each, item in whole if each == name]
             expect.equal(mine, (source * 72)[: len(mine)], why="go on where this source was left, and open it again at its end")
 
+    def test_many_seeds(self, submission, dice):
+        """Seeds that are near each other or far apart give orders of their own."""
+        seeds = sorted({dice.randrange(1 << 30) for _ in range(24)} | {*range(12)})
+        orders = submission.run(orders_drawn, submission.sample_mixture, {"p": [0], "q": "12"}, {"p": 2, "q": 3}, seeds, 90)
+        expect.true(len(set(orders)) == len(seeds), "different seeds gave the same order of sources", why="seed your generator with `seed`, as it is")
+
+    def test_undisturbed(self, submission, dice):
+        """A stream is the same whether it is read alone, in turns with another, or while others draw random numbers."""
+        case = ({"p": [0], "q": "12"}, {"p": 2, "q": 3}, dice.randrange(1 << 30))
+        streams, one, two, _ = submission.run(independence, submission.sample_mixture, case, 40)
+        expect.true(streams[0] == streams[1] == one == two, "other draws changed the stream", why="a random.Random(seed) of the stream's own")
+
 
 class TestHiddenEpochsPenalty(Exercise, id="mix-epochs-penalty", hidden=True):
     """More of mix-epochs-penalty."""
@@ -126,6 +151,14 @@ class TestHiddenSplitByGroup(Exercise, id="mix-split-by-group", hidden=True):
         for groups, answer in zip(corpora, submission.each("split_by_group", [(groups, 0.35, seed) for groups in corpora]), strict=True):
             for group, side in sides(answer, groups).items():
                 expect.true(seen.setdefault(group, side) == side, f"the group {group} changed sides as the corpus grew")
+
+    def test_other_names(self, submission, dice):
+        """Long names that share most of their letters, and names of the same letters, are groups of their own."""
+        stem = dice.choice(("archive/2024/northern-office/", "the same long title, part after part, "))
+        letters = ["".join(order) for order in itertools.permutations("abcdef")][:300]
+        for names in ([f"{stem}{at:04}" for at in range(300)], [f"{at:04}{stem}" for at in range(300)], letters):
+            found = sides(submission.split_by_group(names, 0.5, dice.randrange(1 << 30)), names)
+            expect.true(100 <= sum(found.values()) <= 200, f"of 300 groups such as {names[7]!r}, {sum(found.values())} are in the test at share 0.5")
 
 
 class TestHiddenContaminated(Exercise, id="mix-contaminated", hidden=True):

@@ -397,6 +397,14 @@ edit(
     ("rng = random.Random(seed)", "random.seed(seed); rng = random"),
 )
 edit(SAMPLE, "ignores_the_seed", "Every seed gives the same stream.", ("random.Random(seed)", "random.Random(0)"))
+edit(SAMPLE, "last_bits_of_the_seed", "Only the last bits of the seed count; take it as it is.", ("random.Random(seed)", "random.Random(seed % 256)"))
+edit(
+    SAMPLE,
+    "generator_of_torch",
+    "The global generator of torch is seeded and used: other draws change the stream, and theirs change too.",
+    ("    rng = random.Random(seed)", "    import torch\n\n    torch.manual_seed(seed)"),
+    ("rng.choices(names, shares)[0]", "names[int(torch.multinomial(torch.tensor([float(share) for share in shares]), 1))]"),
+)
 edit(SAMPLE, "ignores_skip", "The argument skip is ignored.", ("if done >= skip:", "if True:"))
 edit(SAMPLE, "skips_one_too_many", "One pair more than skip is left out.", ("if done >= skip:", "if done >= skip + (skip > 0):"))
 edit(
@@ -622,6 +630,15 @@ edit(EPOCHS, "last_measurement_only", "Only the last measurement is fitted.", ("
 edit(
     EPOCHS, "coarse_grid", "The search stops at a coarse grid and misses the best by several per cent.", ("for _ in range(5):", "for _ in range(1):")
 )
+edit(
+    EPOCHS, "many_passes_count_more", "The squares are weighted by the passes; all measurements count alike.", ("- w) ** 2 for", "- w) ** 2 * e for")
+)
+edit(
+    EPOCHS,
+    "one_measurement_for_each_number",
+    "A dictionary keeps only one of the measurements at the same number of passes.",
+    ("zip(epochs, worth, strict=True))", "dict(zip(epochs, worth, strict=True)).items())"),
+)
 edit(EPOCHS, "short_range", "The search ends at 100; the range goes to R_MAX.", ("math.log(R_MAX)", "math.log(100)"))
 edit(EPOCHS, "starts_at_one", "The search begins at 1; the range begins at R_MIN.", ("math.log(R_MIN)", "math.log(1.0)"))
 edit(EPOCHS, "returns_the_logarithm", "The logarithm of r_star is returned.", ("return math.exp(best)", "return best"))
@@ -711,6 +728,20 @@ edit(
         '        return hash(f"{seed}:{group}") % 1000 / 1000 < share',
     ),
 )
+edit(
+    SPLIT,
+    "a_hundred_buckets",
+    "The hash is cut to a hundred steps, so a share below 1 % is never met; take more of it.",
+    ('int.from_bytes(digest[:8], "big") / 2**64', 'int.from_bytes(digest[:8], "big") % 100 / 100'),
+)
+edit(
+    SPLIT,
+    "nameless_into_training",
+    "The group without a name always trains; it is a group like any other.",
+    ("return int.from", 'return group != "" and int.from'),
+)
+edit(SPLIT, "same_letters_same_side", "Names made of the same letters get the same number; the order counts.", ('{group}"', '{sorted(group)}"'))
+edit(SPLIT, "last_bits_of_the_seed", "Only the last bits of the seed count; hash all of it.", ('f"{seed}:', 'f"{seed % 256}:'))
 edit(SPLIT, "group_in_lower_case", "Groups that differ in case only are thrown together.", ('{group}"', '{group.lower()}"'))
 edit(
     SPLIT,

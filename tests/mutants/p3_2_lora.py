@@ -67,6 +67,22 @@ edit(
 )
 edit(LINEAR, "A_too_large", "A has standard deviation 1; with 576 inputs the detour begins 24 times too loud.", ("std=inputs**-0.5", "std=1.0"))
 edit(LINEAR, "A_all_ones", "A is constant: all r directions are the same one, for ever.", ("normal_(std=inputs**-0.5)", "fill_(inputs**-0.5)"))
+edit(
+    LINEAR,
+    "equal_rows",
+    "All rows of A are the same, so they get the same gradients: the change has rank one for ever.",
+    (FIRST_A, "base.weight.new_empty(1, inputs).normal_(std=inputs**-0.5).repeat(r, 1)"),
+)
+edit(
+    LINEAR,
+    "folds_itself_in",
+    "In eval mode the adapter is added to the base weight at every call, and counts once more each time.",
+    (
+        "return self.base(x) +",
+        "if not self.training:\n            with torch.no_grad():\n                self.base.weight += self.scale * self.B @ self.A\n            return self.base(x)\n        return self.base(x) +",
+    ),
+)
+edit(LINEAR, "ignores_the_sign", "alpha may be negative; its sign is lost.", ("self.scale = alpha / r", "self.scale = abs(alpha) / r"))
 edit(LINEAR, "A_positive", "A is drawn from 0 to 1 / √I, so its mean is not 0.", ("normal_(std=inputs**-0.5)", "uniform_(0, 3 * inputs**-0.5)"))
 edit(
     LINEAR,
@@ -304,6 +320,16 @@ edit(
     "The argument layer is ignored, and the Adapter always used.",
     ("layer(linears[name], r, alpha)", "Adapter(linears[name], r, alpha)"),
 )
+edit(
+    INJECT,
+    "one_layer_for_all",
+    "The first new layer is put in everywhere; each place needs its own.",
+    (
+        "setattr(model.get_submodule(parent), last, layer(linears[name], r, alpha))",
+        "shared = layer(linears[name], r, alpha) if name == replaced[0] else shared\n        setattr(model.get_submodule(parent), last, shared)",
+    ),
+)
+edit(INJECT, "switches_to_eval", "The model is left in eval mode; nothing else of it may change.", (RETURN, "    model.eval()\n    return replaced"))
 edit(
     INJECT,
     "copies_the_old_layer",
@@ -692,6 +718,18 @@ edit(SAVE, "adds_to_what_is_there", "The saved values are added to those that ar
 edit(SAVE, "empties_the_state", "The state is emptied by loading it.", ("p.copy_(state[name])", "p.copy_(state.pop(name))"))
 edit(
     SAVE,
+    "skips_frozen_adapters",
+    "Adapters that can't be trained now are not loaded.",
+    ("p.copy_(state[name])", "p.copy_(state[name] if p.requires_grad else p)"),
+)
+edit(
+    SAVE,
+    "zeroes_the_state",
+    "The saved values are set to zero after loading; state stays as it came.",
+    ("p.copy_(state[name])", "p.copy_(state[name]); state[name].zero_()"),
+)
+edit(
+    SAVE,
     "swallows_the_errors",
     "The error is printed, and the call ends as if all were well.",
     ('        raise ValueError(f"these names', '        return print(f"these names'),
@@ -799,6 +837,19 @@ edit(
     (WEIGHT, "B *= alpha / A.shape[0]; merged.weight.copy_(base.weight + B @ A)"),
 )
 edit(MERGE, "zeroes_the_adapter", "The adapter is set to zero after it was folded in; leave it as it came.", (WEIGHT, WEIGHT + "; B.zero_()"))
+edit(
+    MERGE,
+    "remembers_the_first",
+    "The layer is kept and given again for the same base, whatever A, B and alpha are.",
+    ("def merge_lora(", "made = {}\n\n\ndef merge_lora("),
+    ("    return merged", "    return made.setdefault(base, merged)"),
+)
+edit(
+    MERGE,
+    "freezes_the_adapter",
+    "A and B can no longer be trained after the call.",
+    (WEIGHT, WEIGHT + "; A.requires_grad_(False); B.requires_grad_(False)"),
+)
 edit(MERGE, "first_direction_only", "Only the first of the r directions is folded in.", ("B @ A)", "B[:, :1] @ A[:1])"))
 
 
@@ -889,6 +940,14 @@ edit(
 edit(QLORA, "scales_of_the_wrong_rows", "The scales are read in the wrong order of rows.", ("absmax.unsqueeze(-1)", "absmax.flip(0).unsqueeze(-1)"))
 edit(QLORA, "forgets_the_adapter", "The adapter is left out.", (" + alpha / A.shape[0] * (x @ A.T) @ B.T", ""))
 edit(QLORA, "ignores_alpha", "alpha is left out.", ("+ alpha / A.shape[0] * (x", "+ 1 / A.shape[0] * (x"))
+edit(QLORA, "ignores_the_sign", "alpha may be negative; its sign is lost.", ("alpha / A.shape[0]", "abs(alpha) / A.shape[0]"))
+edit(
+    QLORA,
+    "levels_of_the_first_call",
+    "The levels of the first call are kept; later calls may bring others.",
+    ("def qlora_forward(", "kept = []\n\n\ndef qlora_forward("),
+    ("levels[codes]", "(kept or kept.append(levels) or kept)[0][codes]"),
+)
 edit(QLORA, "r_not_in_the_scale", "The scale is alpha; it must be alpha / r.", ("alpha / A.shape[0]", "alpha"))
 edit(QLORA, "r_from_the_wrong_axis", "r is the size of A's first axis.", ("alpha / A.shape[0]", "alpha / A.shape[1]"))
 edit(
