@@ -837,7 +837,6 @@ def resume_and_go_on(tools, resume, plan):
     seen["losses"], seen["resumed weights at the end"] = tools.go(other, 4), tools.weights(other)
     seen["in place"] = kept == [parameter.data_ptr() for parameter in other[0].parameters()]
     seen["unchanged"] = tools.before == tools.place.read_bytes()
-    tools.folder.cleanup()
     return seen
 
 
@@ -846,8 +845,10 @@ def play(save, resume, plans, workshop, save_and_go_on, resume_and_go_on):
     seen = []
     for plan in plans:
         tools = workshop(plan)
-        seen.append({**save_and_go_on(tools, save, plan), **resume_and_go_on(tools, resume, plan)})
-    return seen
+        try:
+            seen.append({**save_and_go_on(tools, save, plan), **resume_and_go_on(tools, resume, plan)})
+        finally:  # an answer may well raise
+            return seen
 
 
 def played(submission, *plans):

@@ -41,7 +41,7 @@ CALLS = {
     **dict.fromkeys(("os.closerange", "os.dup2", "os.close"), "closes files that it did not open"),
     **dict.fromkeys(("os.write", "os.set_blocking"), "writes to descriptors"),
     **dict.fromkeys(("open", "io.open", "os.open", "os.walk", "os.listdir", "os.scandir", "glob.glob", "pathlib.Path"), "opens files"),
-    **dict.fromkeys(("os.setsid", "os.setuid", "os.nice"), _LIMITS),
+    **dict.fromkeys(("os.setsid", "os.setuid", "os.nice", "sys.setrecursionlimit"), _LIMITS),
     **dict.fromkeys(("__import__", "importlib.import_module"), "imports by its own way"),
     **dict.fromkeys(("os.getenv", "os.putenv", "os.unsetenv"), _ENVIRONMENT),
     "os.getppid": "names its parent", "time.sleep": "waits",

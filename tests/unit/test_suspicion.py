@@ -13,8 +13,8 @@ from grader.intake.suspicion import MOST, suspicious
 from grader.mutation import load_answers, references
 
 LESSONS = [lesson.stem for lesson in load_course().lessons]
-# edits that bring a module along in one expression, and a test that a learner writes with pytest's own help
-NAMED_ALL_THE_SAME = {"decodes_twice", "collapses", "runs_of_hashes", "minds_outer_white_space", "ignores_punctuation", "copies_the_old_layer", "by_pytest"}
+# edits that bring a module along in one expression, one that recurses deeply, and a test that a learner writes with pytest's own help
+NAMED_ALL_THE_SAME = {"decodes_twice", "collapses", "runs_of_hashes", "minds_outer_white_space", "ignores_punctuation", "copies_the_old_layer", "by_pytest", "with_memory"}
 SAID = {
     "import os\nos._exit(0)": "line 2: it ends the process (os._exit)",
     "from os import _exit as leave\nleave(0)": "line 2: it ends the process (os._exit)",
