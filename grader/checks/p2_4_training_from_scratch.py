@@ -848,7 +848,8 @@ def play(save, resume, plans, workshop, save_and_go_on, resume_and_go_on):
         try:
             seen.append({**save_and_go_on(tools, save, plan), **resume_and_go_on(tools, resume, plan)})
         finally:  # an answer may well raise
-            return seen
+            tools.folder.cleanup()
+    return seen
 
 
 def played(submission, *plans):
