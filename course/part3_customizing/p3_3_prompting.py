@@ -268,7 +268,7 @@ def calibrate(scores: dict[str, float], content_free: list[dict[str, float]]) ->
         sum to 1 over the labels of `scores`, then take the plain mean for each label. That is the prior.
     Returns: {label: score / prior}, made to sum to 1, in the order of `scores`. Labels of `content_free` that `scores`
         lacks are ignored.
-    Raises: ValueError if `content_free` is empty, if one of them lacks a label of `scores`, or if a prior is 0.
+    Raises: ValueError if `content_free` is empty, if one of them lacks a label of `scores` or gives none of them anything, or if a prior is 0.
     Leave both arguments as they came.
 
     >>> calibrate({"good": 0.6, "bad": 0.2}, [{"good": 0.75, "bad": 0.25}])        # 0.8 : 0.8
@@ -341,8 +341,8 @@ def self_consistency(samples: list[str]) -> tuple[str | None, float]:
     """Let several sampled answers to one question vote.
 
     The answer of a sample is what follows its last `answer:` (in small or capital letters) up to the end of that line,
-        without white space at both ends, without one full stop at the end, and in lower case.
-    A sample without `answer:`, or with nothing after it, has no answer and casts no vote.
+        without white space at both ends, then without one full stop at the end, and in lower case.
+    A sample without `answer:`, or with nothing left after all this, has no answer and casts no vote.
     Returns: (winner, share). The winner has the most votes; of equals, it is the answer whose first vote came first.
         The share is its votes divided by the number of all samples, also those without an answer.
         Without any vote: (None, 0.0).

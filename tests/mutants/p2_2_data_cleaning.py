@@ -788,12 +788,6 @@ edit(
     ("[min((a * number + b) % prime for number in hashes)", "[sum((a * number + b) % prime for number in hashes)"),
 )
 edit(
-    MINHASH,
-    "hash_of_the_process",
-    "hash() of a text is another number in every process; take one from hashlib.",
-    ('int.from_bytes(hashlib.blake2b(shingle.encode(), digest_size=8).digest(), "big")', "hash(shingle) & (2**64 - 1)"),
-)
-edit(
     MINHASH, "forgets_the_seed", "The seed is not used, so all signatures have the same hash functions.", ("random.Random(seed)", "random.Random(0)")
 )
 edit(

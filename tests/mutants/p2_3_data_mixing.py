@@ -721,15 +721,6 @@ edit(SPLIT, "a_tenth_by_default", "The default share is 0.2.", ("share: float = 
 edit(SPLIT, "forgets_the_seed", "Every seed gives the same split.", ('f"{seed}:{group}"', 'f"{group}"'))
 edit(
     SPLIT,
-    "by_hash",
-    "hash() of a string is another one in every run of Python, so the split is too.",
-    (
-        '        digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()\n        return int.from_bytes(digest[:8], "big") / 2**64 < share',
-        '        return hash(f"{seed}:{group}") % 1000 / 1000 < share',
-    ),
-)
-edit(
-    SPLIT,
     "a_hundred_buckets",
     "The hash is cut to a hundred steps, so a share below 1 % is never met; take more of it.",
     ('int.from_bytes(digest[:8], "big") / 2**64', 'int.from_bytes(digest[:8], "big") % 100 / 100'),
